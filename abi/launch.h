@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The launch record: all that the launcher tells an enclave before it starts.
+ *
+ * NUL-terminated strings `key=value`, one after the other, in a descriptor
+ * whose number is the enclave's only argument. Order matters among equal keys
+ * only. The runtime checks every key and value and refuses to start (status
+ * 125, one line on stderr) when it does not know one; the same bytes then
+ * reach PID 1 of the library OS as /launch.
+ *
+ * rktio/host reads this table too: keep one X(...) per key, on its own line
+ * or continued, with plain string literals.
+ */
+#ifndef ABI_LAUNCH_H
+#define ABI_LAUNCH_H
+
+#define LAUNCH_VERSION 1
+
+/* Bounds: the runtime refuses what is beyond them. */
+#define LAUNCH_BYTES_MAX	(1 << 20)	/* the whole record */
+#define LAUNCH_CPUS_MAX		64
+#define LAUNCH_DISKS_MAX	16		/* vda .. vdp */
+#define LAUNCH_ADDRS_MAX	16		/* addr, gateway, dns: each */
+#define LAUNCH_MEMORY_UNIT	(2 << 20)	/* memory_bytes is a multiple */
+#define LAUNCH_MEMORY_MIN	(32 << 20)
+#define LAUNCH_MTU_MIN		68		/* IPv6 asks for 1280 */
+#define LAUNCH_MTU_MAX		65535
+#define LAUNCH_HOSTNAME_MAX	64		/* __NEW_UTS_LEN */
+
+/* Exit status of an enclave that could not start its program. */
+#define LAUNCH_STATUS_FAILED	125
+
+/*
+ * X(key, count, form, meaning); count is ONCE (must be there), MAYBE (at most
+ * once) or MANY (any number, in order). arg is there at least once.
+ */
+#define LAUNCH_KEYS(X) \
+	X(version, ONCE, "1", "layout of the record") \
+	X(memory_bytes, ONCE, "N", "RAM of the library OS, a multiple of 2 MiB") \
+	X(cpus, ONCE, "N", "CPUs of the library OS, one host thread each") \
+	X(poll, MAYBE, "busy|adaptive|sleep", "what an idle CPU does; default adaptive") \
+	X(loglevel, MAYBE, "0..8", "kernel messages below this level go to stderr; default 4") \
+	X(stats, MAYBE, "0|1", "1: print counters on stderr at the end") \
+	X(disk, MANY, "FD:rw|ro:direct|buffered", "one disk, in order vda, vdb, ...; its size is the descriptor's") \
+	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system (ext4)") \
+	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk, or DEV=none for tmpfs and its kin, on an absolute path") \
+	X(net, MAYBE, "tap:FD:MAC:MTU", "the device behind eth0; without it there is only lo") \
+	X(addr, MANY, "ADDRESS/PREFIX", "address of eth0, IPv4 or IPv6") \
+	X(gateway, MANY, "ADDRESS", "default route, IPv4 or IPv6") \
+	X(dns, MANY, "ADDRESS", "name server for /etc/resolv.conf; none: the image's file stays") \
+	X(hostname, MAYBE, "NAME", "host name; default rkt-io") \
+	X(sysctl, MANY, "NAME=VALUE", "one setting below /proc/sys, dots or slashes between its parts") \
+	X(cwd, MAYBE, "PATH", "the program's directory, absolute; default /") \
+	X(env, MANY, "NAME=VALUE", "the program's environment, complete") \
+	X(arg, MANY, "STRING", "the program (a path, or a name looked up in PATH of env), then its arguments") \
+	X(tty, MAYBE, "0|1", "1: stdin and stdout are a terminal; the program gets /dev/hvc0") \
+	X(insecure_trap, MAYBE, "STRING", "reserved")
+
+#endif /* ABI_LAUNCH_H */
