@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The launch record as the runtime needs it; abi/launch.h documents the text. */
+#ifndef RT_LAUNCH_H
+#define RT_LAUNCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../abi/launch.h"
+
+enum rt_poll_mode {
+	RT_POLL_BUSY,
+	RT_POLL_ADAPTIVE,
+	RT_POLL_SLEEP,
+};
+
+struct rt_launch_disk {
+	int fd;
+	bool readonly;
+	bool direct;		/* opened with O_DIRECT */
+	uint64_t size_bytes;
+};
+
+struct rt_launch_net {
+	bool present;
+	int fd;			/* a tap, already attached */
+	uint8_t mac[6];
+	unsigned int mtu;
+};
+
+struct rt_launch {
+	uint64_t memory_bytes;
+	unsigned int cpus;
+	enum rt_poll_mode poll;
+	unsigned int loglevel;
+	bool stats;
+	bool tty;
+	unsigned int disk_count;
+	struct rt_launch_disk disks[LAUNCH_DISKS_MAX];
+	struct rt_launch_net net;
+
+	/* The bytes themselves, for /launch; NUL-terminated strings. */
+	const char *record;
+	size_t record_bytes;
+};
+
+/*
+ * Check @len bytes at @record, which must outlive @launch. Returns 0, or
+ * -EINVAL with one line (no newline) for the user in @error.
+ */
+int rt_launch_parse(const char *record, size_t len, struct rt_launch *launch,
+		    char *error, size_t error_size);
+
+/*
+ * Read and check the record in descriptor @fd_text names, and close it. Never
+ * returns on failure: one line on stderr, then exit(LAUNCH_STATUS_FAILED).
+ */
+void rt_launch_read(const char *fd_text, struct rt_launch *launch);
+
+#endif /* RT_LAUNCH_H */
