@@ -63,7 +63,7 @@ static bool next_field(const char **value, char *field, size_t size)
 {
 	size_t len = strcspn(*value, ":");
 
-	if (!len || len >= size)
+	if (!len || len >= size || ((*value)[len] == ':' && !(*value)[len + 1]))
 		return false;
 	memcpy(field, *value, len);
 	field[len] = '\0';

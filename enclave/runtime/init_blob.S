@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The files of the initramfs that are known at build time. The build defines
+ * RT_BLOB_INIT and, where there is a substituted libc, RT_BLOB_LIBC, each as
+ * the file's name in quotes.
+ */
+	.section .rodata.rt_blob, "a", @progbits
+
+	.balign 16
+	.globl rt_blob_init_start, rt_blob_init_end
+	.hidden rt_blob_init_start, rt_blob_init_end
+rt_blob_init_start:
+	.incbin RT_BLOB_INIT
+rt_blob_init_end:
+
+#ifdef RT_BLOB_LIBC
+	.balign 16
+	.globl rt_blob_libc_start, rt_blob_libc_end
+	.hidden rt_blob_libc_start, rt_blob_libc_end
+rt_blob_libc_start:
+	.incbin RT_BLOB_LIBC
+rt_blob_libc_end:
+#endif
+
+	.section .note.GNU-stack, "", @progbits
