@@ -36,7 +36,7 @@ ERROR_LINES_SHOWN = 3
 STAMP = ".rkt-io-inputs"  # in a tree: the hash of the inputs that it is being built from
 COMPILES = ("  CC  ", "  AS  ")  # how kbuild announces the objects that the bar counts
 HEADER_FOLDERS = ("include", f"arch/{ARCH}/include", "arch/x86/include")
-ERROR_MARKS = ("error: ", "*** ", "undefined reference", "No space left")
+ERROR_MARKS = ("error: ", "undefined reference", "No space left")
 PIPE = -1  # subprocess.PIPE
 INTO_STDOUT = -2  # subprocess.STDOUT
 
@@ -266,22 +266,27 @@ class Make:
 
     def _lines(self, *words: str) -> Iterator[str]:
         """Run make to its end, yielding its output; raises RktioError where it fails."""
-        command = self.command(*words)
-        # It opens the log again each time, so that the log reads in the order of the steps.
-        with self.log.open("ab") as log:
-            child = popen(command, stdout=PIPE, stderr=INTO_STDOUT, env=self.environment())
-            assert child.stdout is not None
-            tail: list[str] = []
-            with child, child.stdout as output:
-                for raw in output:
-                    log.write(raw)
-                    line = raw.decode(errors="replace").rstrip()
-                    if any(mark in line for mark in ERROR_MARKS):
-                        tail.append(line)
-                    yield line
+        child = popen(self.command(*words), stdout=PIPE, stderr=INTO_STDOUT, env=self.environment())
+        assert child.stdout is not None
+        said: list[str] = []
+        with self.log.open("ab") as log, child, child.stdout as output:
+            for raw in output:
+                log.write(raw)
+                line = raw.decode(errors="replace").rstrip()
+                said.append(line)
+                yield line
         if child.returncode != 0:
-            shown = "".join(f"\n    {line}" for line in tail[:ERROR_LINES_SHOWN])
+            shown = "".join(f"\n    {line}" for line in reasons(said))
             raise RktioError(f"make {words[0]} failed{shown}", hint=f"full log: {self.log}")
+
+
+def reasons(said: Sequence[str]) -> list[str]:
+    """Return the lines of make's output that tell why it failed."""
+    if errors := [line for line in said if any(mark in line for mark in ERROR_MARKS)]:
+        return errors[:ERROR_LINES_SHOWN]
+    stops = [number for number, line in enumerate(said) if "*** " in line]
+    end = stops[0] + 1 if stops else len(said)
+    return list(said[max(0, end - ERROR_LINES_SHOWN) : end])
 
 
 def timing(elapsed: float, done: int, expected: int | None) -> str:
@@ -311,7 +316,7 @@ def link(build: Build, cached: Path) -> None:
     whole.unlink()
     for folder in HEADER_FOLDERS:
         copy_headers(build.tree / folder, part / "headers" / folder)
-    os.rename(part, cached)
+    part.rename(cached)
 
 
 def check_entry_symbols(whole: Path, keep: Path) -> None:
@@ -348,7 +353,7 @@ def install(source: Path, target: Path) -> None:
         return
     part = target.with_name(f"{target.name}.part")
     shutil.copyfile(source, part)
-    os.replace(part, target)
+    part.replace(target)
 
 
 def write_if_changed(path: Path, text: str) -> None:

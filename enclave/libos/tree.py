@@ -93,9 +93,7 @@ def _named_tarball(version: LinuxVersion, path: Path, vouched: str | None) -> tu
     if digest == vouched or (vouched is None and digest in version.known):
         return path, digest
     expected = f"has sha256 {digest}, not {vouched}" if vouched else "has an unknown checksum"
-    raise RktioError(
-        f"{path} {expected}", hint=f"if you trust this file, pass --sha256 {digest}"
-    )
+    raise RktioError(f"{path} {expected}", hint=f"if you trust this file, pass --sha256 {digest}")
 
 
 def _downloaded_tarball(version: LinuxVersion, target: Path) -> tuple[Path, str]:
@@ -110,7 +108,7 @@ def _downloaded_tarball(version: LinuxVersion, target: Path) -> tuple[Path, str]
         got = scratch / "unpacked/usr/src" / target.name
         if sha256(got) != digest:
             raise RktioError(f"{package.name} holds a tarball with an unknown checksum")
-        os.replace(got, target)
+        got.replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return target, digest
@@ -138,7 +136,7 @@ def unpack(tarball: Path, tree: Path, patches: Iterable[Path]) -> None:
     run(["tar", "-xf", tarball, "-C", part, "--strip-components=1", "--no-same-owner"])
     for patch in sorted(patches):
         run(["patch", "-p1", "--forward", "--fuzz=0", "-i", patch.resolve()], cwd=part)
-    os.rename(part, tree)
+    part.rename(tree)
 
 
 def check_series(tree: Path, series: str) -> None:
@@ -185,7 +183,7 @@ def _copy_if_changed(source: Path, target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
     part.write_bytes(content)
     part.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
-    os.replace(part, target)
+    part.replace(target)
 
 
 def read_fragment(text: str, name: str) -> dict[str, str]:
