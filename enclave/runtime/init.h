@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * PID 1 of the library OS: what its files share. Freestanding C; position
+ * independent without relocations, so no static pointers to data.
+ */
+#ifndef INIT_H
+#define INIT_H
+
+#include "../../abi/launch.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* init_text.c: strings, and lines for the user. */
+void *memcpy(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+size_t text_len(const char *s);
+bool text_equal(const char *a, const char *b);
+/* What follows @prefix in @s, or NULL. */
+const char *text_after(const char *s, const char *prefix);
+/* Append @s to the string in @dst; false when it does not fit. */
+bool text_append(char *dst, size_t size, const char *s);
+/* Copy up to @separator and step over it; false when it is empty or too long. */
+bool text_field(const char **s, char separator, char *dst, size_t size);
+/* A decimal number and nothing else, or -1. */
+long text_number(const char *s);
+/* @n in decimal, at the end of @buf. */
+const char *number_text(unsigned long n, char buf[24]);
+/* What an errno (positive) means. */
+const char *errno_text(int err);
+/* One line on the enclave's standard error: "rkt-io: ", the parts, newline. */
+void say(const char *part, ...) __attribute__((sentinel));
+/* say(), then finish with LAUNCH_STATUS_FAILED. */
+#define fail(...) (say(__VA_ARGS__, NULL), finish(LAUNCH_STATUS_FAILED))
+
+/* init_record.c: the launch record. */
+void record_open(const char *path);
+/* The first value of @key, or NULL. */
+const char *record_get(const char *key);
+/* The value after @previous (NULL: the first), or NULL. */
+const char *record_next(const char *key, const char *previous);
+size_t record_count(const char *key);
+
+/* init_mount.c: from the initramfs to the image's root. */
+void mount_all(void);
+void unmount_all(void);
+
+/* init_net.c, init_addr.c: lo, eth0, routes. */
+struct address {
+	unsigned char bytes[16];
+	unsigned int len;	/* 4 or 16 */
+};
+
+bool address_parse(const char *text, struct address *ret);
+void net_all(void);
+
+/* init_setting.c: sysctls, host name, name servers, limits. */
+void setting_all(void);
+/* Write @value to the file; -errno. */
+int setting_write(const char *path, const char *value);
+
+/* init_lookup.c: which file the program is, and whether it can run. */
+void lookup_program(const char *name, char *path, size_t size);
+
+/* init_spawn.c: start the program; returns its PID. */
+int spawn_program(void);
+
+/*
+ * init_machine.c: what only the library OS has. Tests link their own version
+ * and so run PID 1 in a plain namespace.
+ */
+__attribute__((noreturn)) void machine_end(int status);
+int machine_error_fd(void);
+int machine_mount(const char *source, const char *target, const char *fstype,
+		  unsigned long flags, const char *data);
+/* Make the program's descriptors 0, 1 and 2; -errno. */
+int machine_stdio(bool tty);
+/* Take over the size of the host's terminal. */
+void machine_resize(void);
+
+/* init.c: kill and reap all, make the disks clean, leave with @status. */
+__attribute__((noreturn)) void finish(int status);
+
+#endif /* INIT_H */
