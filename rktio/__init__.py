@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rktio.cli.api import CompletedRun, Enclave
     from rktio.common.errors import RktioError
-    from rktio.host.enclave import CompletedRun, Enclave
     from rktio.host.options import Disk, NetOptions, RunOptions
     from rktio.image import Image
 
@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 _HOME = {
-    "CompletedRun": "rktio.host.enclave",
+    "CompletedRun": "rktio.cli.api",
     "Disk": "rktio.host.options",
-    "Enclave": "rktio.host.enclave",
+    "Enclave": "rktio.cli.api",
     "Image": "rktio.image",
     "NetOptions": "rktio.host.options",
     "RktioError": "rktio.common.errors",

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rkt-io-run: run one program of an image as an enclave."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import REMAINDER, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rktio
+from rktio.cli.report import Parser, reported
+from rktio.common.errors import RktioError
+from rktio.host.options import Disk, NetOptions, Poll, RunOptions, parse_size
+
+STATUS_NOT_STARTED = 125
+
+# Flag -> name in RunOptions, for those that are taken over as they are.
+PLAIN = ("cpus", "read_only", "buffered", "cwd", "hostname", "poll", "stats", "log_level")
+# The same for NetOptions.
+NET_PLAIN = ("tap_name", "mtu", "mac")
+NET_LISTS = (("address", "addresses"), ("host_address", "host_addresses"), ("dns", "dns"))
+
+EPILOG = """\
+exit status: the program's own (128+n when signal n ended it), 125 when it could not
+start, 2 for wrong usage. Everything else: man rkt-io-run, docs/running.md.
+"""
+
+
+def parser() -> Parser:
+    """Return the parser; flags that were not given are absent from its result or None."""
+    root = Parser(
+        "rkt-io-run",
+        "Run PROGRAM of the disk image IMAGE on the library OS.",
+        usage="rkt-io-run [options] IMAGE PROGRAM [ARGS...]\n"
+        "       rkt-io-run [options] --config FILE [IMAGE PROGRAM [ARGS...]]",
+    )
+    root.epilog = EPILOG
+    root.add_argument("words", nargs=REMAINDER, metavar="IMAGE PROGRAM [ARGS...]")
+    add = root.add_argument
+    add("--version", action="version", version=f"rkt-io {rktio.__version__}")
+    add("--config", type=Path, metavar="FILE", help="settings in TOML; flags win over the file")
+    add("--memory", metavar="SIZE", help="RAM of the library OS (default 1G)")
+    add("--cpus", type=int, metavar="N", help="CPUs, one host thread each (default 1)")
+    add("--poll", metavar="HOW", help=f"an idle CPU: {', '.join(Poll)} (default adaptive)")
+    add("--debug", action="store_true", help="show where an error came from")
+    add("--log-level", type=int, metavar="N", help="kernel messages on stderr, 0..8 (default 4)")
+    add("--stats", action="store_true", default=None, help="print counters on stderr at exit")
+    _add_disks(root)
+    _add_net(root)
+    _add_program(root)
+    return root
+
+
+def _add_disks(root: Parser) -> None:
+    add = root.add_argument_group("disks").add_argument
+    add("--read-only", action="store_true", default=None, help="never write to IMAGE")
+    add("--buffered", action="store_true", default=None, help="keep the host's page cache between")
+    add(
+        "--disk",
+        action="append",
+        metavar="FILE[,ro][,buffered][,mount=/PATH]",
+        help="one more disk: vdb, vdc, ...",
+    )
+    add("--tmpfs", action="append", metavar="/PATH", help="mount a file system in memory")
+
+
+def _add_net(root: Parser) -> None:
+    add = root.add_argument_group("network").add_argument
+    add("--net", metavar="HOW", help="tap or none (default: tap where permitted)")
+    add("--tap-name", metavar="NAME", help="name of the tap, or a persistent one of yours")
+    add(
+        "--address",
+        action="append",
+        metavar="IP/PREFIX",
+        help="address of the enclave, IPv4 or IPv6, repeatable (default 10.0.1.1/24)",
+    )
+    add(
+        "--host-address",
+        action="append",
+        metavar="IP/PREFIX",
+        help="address of the tap (default .254 of each network)",
+    )
+    add(
+        "--gateway",
+        action="append",
+        metavar="IP",
+        help="default route (default: the tap's address); none: no default route",
+    )
+    add("--dns", action="append", metavar="IP", help="name server, repeatable")
+    add("--mtu", type=int, metavar="BYTES", help="default 1500")
+    add("--mac", metavar="MAC", help="default: follows from the address")
+
+
+def _add_program(root: Parser) -> None:
+    add = root.add_argument_group("program").add_argument
+    add("--env", action="append", metavar="K[=V]", help="set K, or pass this shell's K on")
+    add("--env-file", type=Path, metavar="FILE", help="K=V lines")
+    add("--cwd", metavar="/PATH", help="directory that the program starts in (default /)")
+    add("--hostname", metavar="NAME", help="host name inside (default rkt-io)")
+    add("--sysctl", action="append", metavar="K=V", help="setting of the library kernel")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; returns only when the program could not be started."""
+    args = parser().parse_args(argv)
+    return reported(lambda: _launch(args), debug=args.debug, failure=STATUS_NOT_STARTED)
+
+
+def _launch(args: Namespace) -> int:
+    options = options_from(args)
+    from rktio.cli.preflight import check_image
+    from rktio.host.launch import prepared
+
+    _fill_standard_descriptors()
+    tty = os.isatty(0) and os.isatty(1)
+    with prepared(options, tty=tty, check_image=check_image) as launch:
+        for note in launch.notes:
+            sys.stderr.write(f"rkt-io: {note}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        launch.exec()
+
+
+def options_from(args: Namespace) -> RunOptions:
+    """Merge flag over file over default."""
+    settings: dict[str, Any] = {}
+    if args.config is not None:
+        from rktio.host.config import read_config
+
+        settings = read_config(args.config)
+    net = settings.pop("net", {}) | _net_flags(args)
+    env = settings.pop("env", {})
+    sysctl = settings.pop("sysctl", {})
+    settings |= _plain_flags(args) | _words(args.words)
+    settings["env"] = env | _environment(args)
+    settings["sysctl"] = sysctl | dict(_pair("--sysctl", text) for text in args.sysctl or ())
+    settings["net"] = _net(net)
+    if settings.get("image") is None or settings.get("program") is None:
+        missing = "PROGRAM" if settings.get("image") else "IMAGE and PROGRAM"
+        parser().error(f"{missing} missing")
+    return RunOptions(**settings)
+
+
+def _plain_flags(args: Namespace) -> dict[str, Any]:
+    found = {name: getattr(args, name) for name in PLAIN if getattr(args, name) is not None}
+    if args.memory is not None:
+        found["memory_bytes"] = parse_size(args.memory)
+    if args.disk is not None:
+        found["disks"] = tuple(map(Disk.parse, args.disk))
+    if args.tmpfs is not None:
+        found["tmpfs"] = tuple(args.tmpfs)
+    return found
+
+
+def _words(words: list[str]) -> dict[str, Any]:
+    """Read IMAGE PROGRAM [ARGS...]; what is given here replaces the file's."""
+    if words[:1] == ["--"]:
+        words = words[1:]
+    found: dict[str, Any] = {}
+    if words:
+        found["image"] = Path(words[0])
+    if len(words) > 1:
+        found["program"] = words[1]
+        found["args"] = tuple(words[2:])
+    return found
+
+
+def _net(settings: dict[str, Any]) -> NetOptions:
+    if not settings:
+        return NetOptions()
+    from rktio.host.config import net_options
+
+    return net_options(settings)
+
+
+def _net_flags(args: Namespace) -> dict[str, Any]:
+    found = {name: getattr(args, name) for name in NET_PLAIN if getattr(args, name) is not None}
+    if args.net is not None:
+        found["mode"] = args.net
+    for flag, name in NET_LISTS:
+        values = getattr(args, flag)
+        if values is not None:
+            found[name] = tuple(values)
+    if args.gateway is not None:
+        found["gateways"] = tuple(args.gateway)
+    return found
+
+
+def _environment(args: Namespace) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if args.env_file is not None:
+        found |= _environment_file(args.env_file)
+    for text in args.env or ():
+        name, equals, value = text.partition("=")
+        if equals:
+            found[name] = value
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def _environment_file(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise RktioError(f"cannot read {path}: {error.strerror}") from error
+    wanted = (line.strip() for line in lines)
+    return dict(_pair(str(path), line) for line in wanted if line and not line.startswith("#"))
+
+
+def _pair(where: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise RktioError(f"{where}: {text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _fill_standard_descriptors() -> None:
+    """Keep the enclave's descriptors out of 0, 1 and 2 where the caller closed one of these."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

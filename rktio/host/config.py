@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An application's TOML file, read into run options. Paths in it are relative to its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rktio.common.errors import RktioError
+from rktio.common.toml import Table, read_toml
+from rktio.host.options import Disk, NetMode, NetOptions, RunOptions, parse_size
+
+KEYS = (
+    "image",
+    "program",
+    "args",
+    "memory",
+    "cpus",
+    "read-only",
+    "buffered",
+    "disk",
+    "tmpfs",
+    "net",
+    "env",
+    "cwd",
+    "hostname",
+    "sysctl",
+    "poll",
+    "stats",
+    "log-level",
+)
+NET_KEYS = ("mode", "tap-name", "address", "host-address", "gateway", "dns", "mtu", "mac")
+DISK_KEYS = ("file", "read-only", "buffered", "mount")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings that the file has, by their names in RunOptions.
+
+    The key `net` holds the settings of NetOptions. Raises RktioError with file and key.
+    """
+    file = read_toml(path, KEYS)
+    folder = path.parent
+    image = file.string("image")
+    found: dict[str, Any] = {
+        "image": None if image is None else folder / image,
+        "program": file.string("program"),
+        "args": _tuple(file.strings("args")),
+        "memory_bytes": _memory(file),
+        "cpus": file.integer("cpus"),
+        "read_only": file.boolean("read-only"),
+        "buffered": file.boolean("buffered"),
+        "disks": _disks(file, folder),
+        "tmpfs": _tuple(file.strings("tmpfs")),
+        "env": file.string_map("env"),
+        "cwd": file.string("cwd"),
+        "hostname": file.string("hostname"),
+        "sysctl": file.string_map("sysctl"),
+        "poll": file.string("poll"),
+        "stats": file.boolean("stats"),
+        "log_level": file.integer("log-level"),
+    }
+    net = file.table("net", NET_KEYS)
+    if net is not None:
+        found["net"] = _net(net)
+    return _present(found)
+
+
+def options_of_file(path: Path) -> RunOptions:
+    """Return the run that the file alone describes."""
+    settings = read_config(path)
+    for key in ("image", "program"):
+        if key not in settings:
+            raise RktioError(f"{path}: no {key!r}", hint=f"add {key} = ...")
+    net = settings.pop("net", None)
+    return RunOptions(**settings, net=NetOptions() if net is None else net_options(net))
+
+
+def net_options(settings: dict[str, Any]) -> NetOptions:
+    """Return checked options; the mode `none` excludes every other setting."""
+    if settings.get("mode") == NetMode.NONE:
+        others = sorted(set(settings) - {"mode"})
+        if others:
+            raise RktioError(
+                f"net is none, and {', '.join(others)} can't be set with it",
+                hint="leave out one of them",
+            )
+        return NetOptions.none()
+    if settings.get("gateways") == ("none",):
+        settings = settings | {"gateways": ()}
+    return NetOptions(**settings)
+
+
+def _memory(file: Table) -> int | None:
+    text = file.string("memory")
+    if text is None:
+        return None
+    try:
+        return parse_size(text)
+    except RktioError as error:
+        raise file.wrong("memory", "a size such as '512M' or '2G'") from error
+
+
+def _disks(file: Table, folder: Path) -> tuple[Disk, ...] | None:
+    tables = file.tables("disk", DISK_KEYS)
+    if tables is None:
+        return None
+    return tuple(_disk(table, folder) for table in tables)
+
+
+def _disk(table: Table, folder: Path) -> Disk:
+    name = table.string("file")
+    if not name:
+        raise table.wrong("file", "the path of a disk image")
+    return Disk(
+        folder / name,
+        table.boolean("read-only") or False,
+        table.string("mount"),
+        table.boolean("buffered") or False,
+    )
+
+
+def _net(table: Table) -> dict[str, Any]:
+    found = {
+        "mode": table.string("mode"),
+        "tap_name": table.string("tap-name"),
+        "addresses": _tuple(table.strings("address")),
+        "host_addresses": _tuple(table.strings("host-address")),
+        "gateways": _tuple(table.strings("gateway")),
+        "dns": _tuple(table.strings("dns")),
+        "mtu": table.integer("mtu"),
+        "mac": table.string("mac"),
+    }
+    return _present(found)
+
+
+def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def _present(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}

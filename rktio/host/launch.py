@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From options to an enclave: everything checked and opened, then one exec.
+
+Every resource is a descriptor, so the kernel takes all of it back when the enclave ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from rktio.common.errors import RktioError
+from rktio.common.paths import enclave_binary
+from rktio.host import disks, machine
+from rktio.host.options import NetMode, NetOptions, RunOptions
+from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
+
+CheckImage = Callable[[RunOptions], None]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """An enclave that is ready to start. `notes` are for the user's eyes."""
+
+    binary: Path
+    fds: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The enclave's command: its only argument is the descriptor of the launch record."""
+        return str(self.binary), str(self.fds[-1])
+
+    def exec(self) -> NoReturn:
+        """Become the enclave: signals, terminal and exit status need no relay."""
+        import signal
+
+        for fd in self.fds:
+            os.set_inheritable(fd, True)
+        # Python ignores these; an ignored signal would stay ignored across the exec.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        try:
+            os.execve(self.binary, self.argv, {})  # noqa: S606 - no shell is meant
+        except OSError as error:
+            raise RktioError(f"cannot start {self.binary}: {error.strerror}") from error
+
+
+@contextmanager
+def prepared(
+    options: RunOptions, *, tty: bool = False, check_image: CheckImage | None = None
+) -> Iterator[Launch]:
+    """Check and open all that `options` name; close it again when the block ends.
+
+    `check_image` looks into the root image once it is locked. Raises RktioError.
+    """
+    binary = enclave_binary()
+    machine.check(options)
+    with ExitStack() as stack:
+        opened = tuple(_opened_disks(options, stack))
+        if check_image is not None:
+            check_image(options)
+        net, notes = _opened_net(options.net, stack)
+        record = LaunchRecord(options, opened, net, tty).memfd()
+        stack.callback(os.close, record)
+        fds = [disk.fd for disk in opened]
+        if net is not None:
+            fds.append(net.fd)
+        yield Launch(binary, (*fds, record), notes)
+
+
+def _opened_disks(options: RunOptions, stack: ExitStack) -> Iterator[OpenDisk]:
+    root = (options.image, options.read_only, options.buffered)
+    extra = [(disk.path, disk.read_only, disk.buffered) for disk in options.disks]
+    for path, read_only, buffered in (root, *extra):
+        disk = disks.open_disk(path, read_only=read_only, buffered=buffered)
+        stack.callback(os.close, disk.fd)
+        yield disk
+
+
+def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tuple[str, ...]]:
+    if net.mode is NetMode.NONE:
+        return None, ()
+    # Here and not above: an enclave without a network starts without these.
+    from rktio.host import addresses, tap
+
+    plan = addresses.plan(net)
+    try:
+        fd = tap.open_tap(net.tap_name, plan)
+    except tap.TapNotPermittedError as error:
+        if net != NetOptions():
+            raise
+        return None, (f"no network: {error.message}; {error.hint}",)
+    stack.callback(os.close, fd)
+    opened = OpenNet(
+        fd,
+        plan.mac,
+        plan.mtu,
+        tuple(map(str, plan.enclave)),
+        tuple(map(str, plan.gateways)),
+        tuple(map(str, plan.dns)),
+    )
+    return opened, ()

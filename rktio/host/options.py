@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run of an enclave is made of, whoever asks: flags, a TOML file or the Python API.
+
+Constructing an object checks it; RktioError names the option and what it must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from rktio.common.errors import RktioError
+
+# Bounds of abi/launch.h; a test compares them.
+MEMORY_UNIT_BYTES = 2 << 20
+MEMORY_MIN_BYTES = 32 << 20
+CPUS_MAX = 64
+DISKS_MAX = 16
+HOSTNAME_MAX = 64
+MTU_MIN = 68
+MTU_MIN_IPV6 = 1280
+MTU_MAX = 65521  # the kernel's limit for a tap: 65535 less an Ethernet header
+
+LOG_LEVEL_MAX = 8
+TAP_NAME_MAX = 15  # IFNAMSIZ - 1
+
+DEFAULT_MEMORY_BYTES = 1 << 30
+DEFAULT_ADDRESSES = ("10.0.1.1/24",)
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+SIZE_SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Poll(StrEnum):
+    """What an idle CPU of the library OS does."""
+
+    BUSY = "busy"
+    ADAPTIVE = "adaptive"
+    SLEEP = "sleep"
+
+
+class NetMode(StrEnum):
+    """Where eth0 of the enclave ends; `AUTO` is a tap where one is permitted, else nothing."""
+
+    AUTO = "auto"
+    TAP = "tap"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One disk beside the root: vdb, vdc, ... in the order given.
+
+    `mount` is where the library OS mounts its file system; None leaves a bare device.
+    """
+
+    path: Path
+    read_only: bool = False
+    mount: str | None = None
+    buffered: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+        if self.mount is not None:
+            check_inside_path("a disk's mount point", self.mount)
+
+    @classmethod
+    def parse(cls, text: str) -> Disk:
+        """Read `FILE[,ro][,buffered][,mount=/PATH]`."""
+        name, *words = text.split(",")
+        read_only = buffered = False
+        mount = None
+        for word in words:
+            if word == "ro":
+                read_only = True
+            elif word == "buffered":
+                buffered = True
+            elif word.startswith("mount="):
+                mount = word.removeprefix("mount=")
+            else:
+                raise RktioError(
+                    f"disk {text!r}: unknown word {word!r}",
+                    hint="write FILE[,ro][,buffered][,mount=/PATH]",
+                )
+        if not name:
+            raise RktioError(f"disk {text!r} names no file")
+        return cls(Path(name), read_only, mount, buffered)
+
+
+@dataclass(frozen=True)
+class NetOptions:
+    """The one network device. Addresses are text; `rktio.host.addresses.plan` reads them.
+
+    `addresses` are the enclave's, with prefix; `host_addresses` the tap's own (by default .254 of
+    each network), `gateways` None means the host's end, an empty tuple no default route.
+    """
+
+    mode: NetMode = NetMode.AUTO
+    tap_name: str | None = None
+    addresses: tuple[str, ...] = DEFAULT_ADDRESSES
+    host_addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] | None = None
+    dns: tuple[str, ...] = ()
+    mtu: int = 1500
+    mac: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mode", chosen("net", self.mode, NetMode))
+        for name in ("addresses", "host_addresses", "dns"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.gateways is not None:
+            object.__setattr__(self, "gateways", tuple(self.gateways))
+        if not MTU_MIN <= self.mtu <= MTU_MAX:
+            raise RktioError(f"mtu {self.mtu} is not between {MTU_MIN} and {MTU_MAX}")
+        if self.tap_name is not None:
+            check_tap_name(self.tap_name)
+
+    @classmethod
+    def none(cls) -> NetOptions:
+        """Return the options of an enclave that has only its loopback device."""
+        return cls(mode=NetMode.NONE, addresses=())
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """One run: an image, a program in it, and what it runs on."""
+
+    image: Path
+    program: str
+    args: tuple[str, ...] = ()
+    memory_bytes: int = DEFAULT_MEMORY_BYTES
+    cpus: int = 1
+    read_only: bool = False
+    buffered: bool = False
+    disks: tuple[Disk, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    net: NetOptions = field(default_factory=NetOptions)
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    hostname: str | None = None
+    sysctl: Mapping[str, str] = field(default_factory=dict)
+    poll: Poll = Poll.ADAPTIVE
+    stats: bool = False
+    log_level: int = 4
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image", Path(self.image))
+        object.__setattr__(self, "args", tuple(self.args))
+        object.__setattr__(self, "disks", tuple(self.disks))
+        object.__setattr__(self, "memory_bytes", whole_memory(self.memory_bytes))
+        object.__setattr__(self, "poll", chosen("poll", self.poll, Poll))
+        self._check_bounds()
+        for path in (self.cwd, *self.tmpfs):
+            check_inside_path("a path inside the enclave", path)
+        for name in self.env:
+            check_env_name(name)
+
+    def _check_bounds(self) -> None:
+        if not self.program:
+            raise RktioError("no program to run", hint="rkt-io-run IMAGE PROGRAM [ARGS...]")
+        if not 1 <= self.cpus <= CPUS_MAX:
+            raise RktioError(f"cpus {self.cpus} is not between 1 and {CPUS_MAX}")
+        if not 0 <= self.log_level <= LOG_LEVEL_MAX:
+            raise RktioError(f"log level {self.log_level} is not between 0 and {LOG_LEVEL_MAX}")
+        if len(self.disks) + 1 > DISKS_MAX:
+            raise RktioError(f"{len(self.disks)} disks beside the root; {DISKS_MAX - 1} at most")
+        if self.hostname is not None and not 1 <= len(self.hostname.encode()) <= HOSTNAME_MAX:
+            raise RktioError(f"hostname {self.hostname!r} is not 1 to {HOSTNAME_MAX} bytes long")
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of `512M`, `1G`, `1.5GiB` or a plain number."""
+    stem = text.strip().upper().removesuffix("IB").removesuffix("B")
+    suffix = stem[-1:] if stem[-1:].isalpha() else ""
+    number = stem.removesuffix(suffix) if suffix else stem
+    if suffix in SIZE_SUFFIXES and number.replace(".", "", 1).isdecimal():
+        return int(float(number) * (1 << SIZE_SUFFIXES[suffix]))
+    raise RktioError(f"size {text!r} is not a number of bytes", hint="write 512M or 2G, say")
+
+
+def whole_memory(memory_bytes: int) -> int:
+    """Round up to the unit of the library OS; refuse what it can't boot in."""
+    if memory_bytes < MEMORY_MIN_BYTES:
+        raise RktioError(
+            f"memory of {memory_bytes} bytes is too small",
+            hint=f"the library OS needs at least {MEMORY_MIN_BYTES >> 20}M",
+        )
+    return -(-memory_bytes // MEMORY_UNIT_BYTES) * MEMORY_UNIT_BYTES
+
+
+def chosen(what: str, value: str, choices: type[Choice]) -> Choice:
+    """Return the member of `choices` that `value` names."""
+    try:
+        return choices(value)
+    except ValueError:
+        known = ", ".join(choices)
+        raise RktioError(f"{what} {value!r} is unknown", hint=f"one of {known}") from None
+
+
+def check_inside_path(what: str, path: str) -> None:
+    """Refuse what is no absolute path; a colon separates fields of the launch record."""
+    if not path.startswith("/") or ":" in path:
+        raise RktioError(f"{path!r} can't be {what}", hint="give an absolute path without a colon")
+
+
+def check_tap_name(name: str) -> None:
+    """Refuse what the kernel does not take as the name of a network interface."""
+    wrong = not name or name in (".", "..") or any(c in "/:%" or c.isspace() for c in name)
+    if wrong or len(name.encode()) > TAP_NAME_MAX:
+        raise RktioError(
+            f"{name!r} can't be the name of a network interface",
+            hint=f"1 to {TAP_NAME_MAX} characters, no space, slash, colon or percent sign",
+        )
+
+
+def check_env_name(name: str) -> None:
+    """Refuse what can't be the name of an environment variable."""
+    if not name or "=" in name:
+        raise RktioError(f"{name!r} can't be the name of an environment variable")

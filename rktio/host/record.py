@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch record of abi/launch.h: all that the enclave is told before it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rktio.common.errors import RktioError
+from rktio.host.options import DEFAULT_PATH, RunOptions
+
+VERSION = 1
+BYTES_MAX = 1 << 20
+
+ROOT_FSTYPE = "ext4"
+
+
+@dataclass(frozen=True)
+class OpenDisk:
+    """A disk's descriptor, as the enclave gets it."""
+
+    fd: int
+    read_only: bool
+    direct: bool
+
+
+@dataclass(frozen=True)
+class OpenNet:
+    """A tap's descriptor and what the enclave configures on eth0."""
+
+    fd: int
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...]
+    gateways: tuple[str, ...]
+    dns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LaunchRecord:
+    """The pairs of one launch, in the order of abi/launch.h. `disks` starts with the root."""
+
+    options: RunOptions
+    disks: tuple[OpenDisk, ...]
+    net: OpenNet | None
+    tty: bool = False
+
+    def encode(self) -> bytes:
+        """Return the record: NUL-terminated `key=value` strings."""
+        encoded = bytearray()
+        for key, value in self.pairs():
+            text = f"{key}={value}"
+            if "\0" in text:
+                raise RktioError(f"{key}: a NUL character can't be passed on")
+            encoded += os.fsencode(text) + b"\0"
+        if len(encoded) > BYTES_MAX:
+            raise RktioError(
+                f"arguments and environment take {len(encoded)} bytes; {BYTES_MAX} at most"
+            )
+        return bytes(encoded)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield each key with its value."""
+        options = self.options
+        yield "version", str(VERSION)
+        yield "memory_bytes", str(options.memory_bytes)
+        yield "cpus", str(options.cpus)
+        yield "poll", str(options.poll)
+        yield "loglevel", str(options.log_level)
+        if options.stats:
+            yield "stats", "1"
+        yield from self._storage()
+        yield from self._network()
+        yield from self._program()
+
+    def _storage(self) -> Iterator[tuple[str, str]]:
+        for disk in self.disks:
+            how = "direct" if disk.direct else "buffered"
+            yield "disk", f"{disk.fd}:{_access(disk.read_only)}:{how}"
+        yield "root", f"vda:{ROOT_FSTYPE}:{_access(self.options.read_only)}"
+        for letter, extra in zip("bcdefghijklmnop", self.options.disks, strict=False):
+            if extra.mount is not None:
+                access = _access(extra.read_only)
+                yield "mount", f"vd{letter}:{extra.mount}:{ROOT_FSTYPE}:{access}"
+        for path in self.options.tmpfs:
+            yield "mount", f"none:{path}:tmpfs:rw"
+
+    def _network(self) -> Iterator[tuple[str, str]]:
+        if self.net is None:
+            return
+        yield "net", f"tap:{self.net.fd}:{self.net.mac}:{self.net.mtu}"
+        for key, values in (
+            ("addr", self.net.addresses),
+            ("gateway", self.net.gateways),
+            ("dns", self.net.dns),
+        ):
+            for value in values:
+                yield key, value
+
+    def _program(self) -> Iterator[tuple[str, str]]:
+        options = self.options
+        if options.hostname is not None:
+            yield "hostname", options.hostname
+        for name, value in options.sysctl.items():
+            yield "sysctl", f"{name}={value}"
+        yield "cwd", options.cwd
+        for name, value in self.environment().items():
+            yield "env", f"{name}={value}"
+        for word in (options.program, *options.args):
+            yield "arg", word
+        if self.tty:
+            yield "tty", "1"
+
+    def environment(self) -> dict[str, str]:
+        """Return the program's whole environment; the host's own stays outside."""
+        basic = {"PATH": DEFAULT_PATH, "HOME": "/root"}
+        if self.tty:
+            basic["TERM"] = os.environ.get("TERM", "linux")
+        return basic | dict(self.options.env)
+
+    def memfd(self) -> int:
+        """Return a descriptor of the record, inheritable, at its start."""
+        data = self.encode()
+        fd = os.memfd_create("rkt-io-launch", 0)
+        try:
+            os.write(fd, data)
+            os.lseek(fd, 0, os.SEEK_SET)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+
+def _access(read_only: bool) -> str:
+    return "ro" if read_only else "rw"
