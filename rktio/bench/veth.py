@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A native server behind a veth pair, in a network namespace of its own.
+
+The namespace has no name: it ends with the server, and takes the veth pair with it, so that
+nothing stays behind however the benchmark ends.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from rktio.bench.placement import placed, stop
+from rktio.common.errors import RktioError
+from rktio.common.run import popen, require, run
+
+START_SECONDS = 5.0
+POLL_SECONDS = 0.005
+
+
+@contextmanager
+def server_behind_veth(
+    argv: Sequence[str | Path],
+    cores: Sequence[int],
+    server: IPv4Interface,
+    sysctl: Mapping[str, str],
+) -> Iterator[None]:
+    """Run `argv` with `server` as the address of its eth0; the host's end is the net's .254."""
+    unshare = require("unshare", "util-linux")
+    process = popen(
+        placed([unshare, "--net", *argv], cores),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await_namespace(process)
+        _connect(process.pid, server, sysctl)
+        yield
+    finally:
+        stop(process)
+
+
+def _await_namespace(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process has left our network namespace."""
+    own = Path("/proc/self/ns/net").readlink()
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if Path(f"/proc/{process.pid}/ns/net").readlink() != own:
+            return
+        time.sleep(POLL_SECONDS)
+    raise RktioError(
+        "the native server did not get a network namespace", hint="run as root: sudo rkt-io bench"
+    )
+
+
+def _connect(pid: int, server: IPv4Interface, sysctl: Mapping[str, str]) -> None:
+    ip, nsenter = require("ip", "iproute2"), require("nsenter", "util-linux")
+    name = f"rktb{os.getpid()}"
+    inside: list[str | Path] = [nsenter, "-t", str(pid), "-n"]
+    host = f"{server.network.network_address + 254}/{server.network.prefixlen}"
+    run([ip, "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(pid)])
+    run([ip, "addr", "add", host, "dev", name])
+    run([ip, "link", "set", name, "up"])
+    run([*inside, ip, "addr", "add", str(server), "dev", "eth0"])
+    run([*inside, ip, "link", "set", "lo", "up"])
+    run([*inside, ip, "link", "set", "eth0", "up"])
+    for key, value in sysctl.items():
+        run([*inside, require("sysctl", "procps"), "-qw", f"{key}={value}"])
