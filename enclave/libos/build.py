@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,8 +38,6 @@ STAMP = ".rkt-io-inputs"  # in a tree: the hash of the inputs that it is being b
 COMPILES = ("  CC  ", "  AS  ")  # how kbuild announces the objects that the bar counts
 HEADER_FOLDERS = ("include", f"arch/{ARCH}/include", "arch/x86/include")
 ERROR_MARKS = ("error: ", "undefined reference", "No space left")
-PIPE = -1  # subprocess.PIPE
-INTO_STDOUT = -2  # subprocess.STDOUT
 
 
 @dataclass(frozen=True)
@@ -266,7 +265,12 @@ class Make:
 
     def _lines(self, *words: str) -> Iterator[str]:
         """Run make to its end, yielding its output; raises RktioError where it fails."""
-        child = popen(self.command(*words), stdout=PIPE, stderr=INTO_STDOUT, env=self.environment())
+        child = popen(
+            self.command(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self.environment(),
+        )
         assert child.stdout is not None
         said: list[str] = []
         with self.log.open("ab") as log, child, child.stdout as output:

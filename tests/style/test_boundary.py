@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two sides of the boundary share only abi/, and the enclave leaves in one file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.style import sources
+
+C_SOURCES = (".c", ".h", ".S", ".s")
+INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
+
+# The instruction in an assembly file, or inside a string of an asm statement.
+IN_ASSEMBLY = re.compile(r"^\s*(?:\w+:)?\s*(syscall|sysenter|int\s+\$0x80)\b", re.MULTILINE)
+IN_STRING = re.compile(r'"[^"\n]*?(?<![\w.])(syscall|sysenter|int \$0x80)(?:\\n|\\t|;|"|\s)')
+ASM = re.compile(r"\b(?:__asm__|asm)\b[^;]*;")
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
+HOSTCALL = "enclave/runtime/hostcall.c"
+# init_*.c is linked into /init, PID 1 of the library OS: its system calls never see the host.
+GUEST = "enclave/runtime/init"
+
+# Before the lock-down the runtime may call the host through libc. These files do, to open and
+# probe what the launch record names; the rest of the runtime may not even see the declarations.
+STARTS_UP = {
+    "enclave/runtime/blk.c",
+    "enclave/runtime/console.c",
+    "enclave/runtime/eal.c",
+    "enclave/runtime/launch.c",
+    "enclave/runtime/launch_value.c",
+    "enclave/runtime/memory.c",
+    "enclave/runtime/start.c",
+}
+HOST_HEADERS = re.compile(
+    r"(unistd|sys/(mman|ioctl|syscall|socket|epoll|eventfd|timerfd|wait|prctl|stat|uio)"
+    r"|poll|spawn|sched|termios|liburing)\.h$"
+)
+ONLY_TYPES = {"sys/uio.h", "sys/mman.h", "sys/stat.h", "poll.h"}  # structures and constants
+
+
+def code(name: str) -> str:
+    """Return a C source without its comments, lines kept."""
+    return COMMENT.sub(lambda match: "\n" * match[0].count("\n"), sources.text(name))
+
+
+def leaves(text: str, assembly: bool) -> bool:
+    """Say whether a text contains an instruction that enters the host's kernel."""
+    if assembly:
+        return IN_ASSEMBLY.search(text) is not None
+    return any(IN_STRING.search(statement) for statement in ASM.findall(text))
+
+
+def side(name: str) -> str:
+    """Return the first folder: abi, enclave or host."""
+    return name.split("/")[0]
+
+
+def included(name: str) -> list[str]:
+    """Return the files of the checkout that a C file includes, as far as paths tell."""
+    found = []
+    for header in INCLUDE.findall(sources.text(name)):
+        beside = Path(sources.CHECKOUT, name).parent / header
+        for candidate in (beside, sources.CHECKOUT / header):
+            if candidate.is_file():
+                found.append(str(candidate.resolve().relative_to(sources.CHECKOUT)))
+                break
+    return found
+
+
+def test_enclave_and_host_share_only_the_abi() -> None:
+    failures = []
+    for name in sources.under("enclave/", "host/", suffixes=C_SOURCES):
+        for header in included(name):
+            if side(header) in {"enclave", "host"} - {side(name)}:
+                failures.append(f"{name}: includes {header}, of the other side")
+    sources.report(failures)
+
+
+def test_the_abi_includes_nothing_of_either_side() -> None:
+    sources.report(
+        [
+            f"{name}: includes {header}"
+            for name in sources.under("abi/", suffixes=C_SOURCES)
+            for header in included(name)
+            if side(header) != "abi"
+        ]
+    )
+
+
+def test_only_hostcall_leaves_the_enclave() -> None:
+    sources.report(
+        [
+            f"{name}: holds a system-call instruction; {HOSTCALL} is the only way out"
+            for name in sources.under("enclave/runtime/", suffixes=C_SOURCES)
+            if name != HOSTCALL
+            and not name.startswith(GUEST)
+            and leaves(code(name), assembly=name.endswith((".S", ".s")))
+        ]
+    )
+
+
+def test_only_start_up_calls_the_host_through_libc() -> None:
+    failures = []
+    for name in sources.under("enclave/runtime/", suffixes=C_SOURCES):
+        if name.startswith(GUEST) or name in STARTS_UP | {HOSTCALL}:
+            continue
+        for header in INCLUDE.findall(sources.text(name)):
+            if HOST_HEADERS.match(header) and header not in ONLY_TYPES:
+                failures.append(f"{name}: includes <{header}>; use {HOSTCALL}")
+    sources.report(failures)
+
+
+@pytest.mark.parametrize(
+    ("text", "assembly"),
+    [
+        ('__asm__ volatile("syscall" : "=a"(ret) : "a"(nr));', False),
+        ('asm volatile("mov %1, %%rax\\n\\t" "syscall\\n\\t" : "=a"(ret));', False),
+        ("\tmovl $60, %eax\n\tsyscall\n", True),
+        ("1:\tsyscall\n", True),
+    ],
+)
+def test_a_way_out_is_found(text: str, assembly: bool) -> None:
+    assert leaves(text, assembly)
+
+
+@pytest.mark.parametrize(
+    ("text", "assembly"),
+    [
+        ('pr_err("bad syscall %d", nr);', False),
+        ('asm volatile("call libos_syscall" : "=a"(ret));', False),
+        ("\tcall libos_syscall_entry\n", True),
+    ],
+)
+def test_a_mention_is_no_way_out(text: str, assembly: bool) -> None:
+    assert not leaves(text, assembly)
