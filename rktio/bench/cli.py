@@ -53,6 +53,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     add("--runs", type=_positive, default=7, metavar="N", help="runs of each side (default 7)")
     add("--cpus", type=_positive, default=1, metavar="N", help="cores of each side (default 1)")
     add("--json", action="store_true", help="print JSON instead of a table")
+    add("--debug", action="store_true", help="show where an error came from")
     add("--goals", action="store_true", help="exit with 1 when a goal is missed")
 
 

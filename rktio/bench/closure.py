@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,12 +60,9 @@ def image_with(program: Path, installed: str, size_bytes: int) -> Path:
     key = fingerprint([key.encode(), *(path.read_bytes() for path in files)])
     image = cache_directory() / f"{Path(installed).name}-{key}.img"
     if not image.exists():
-        with tempfile.TemporaryDirectory(dir=cache_directory()) as folder:
-            tree = Path(folder) / "tree"
-            _copy_tree(tree, program, installed, files)
-            unfinished = Path(folder) / "image"
-            _create_image(tree, unfinished, size_bytes)
-            unfinished.rename(image)
+        _create_image(
+            image, size_bytes, {str(path): path for path in files[1:]} | {installed: program}
+        )
     return image
 
 
@@ -95,15 +91,12 @@ def file_system_of(path: Path) -> str:
     return described
 
 
-def _copy_tree(tree: Path, program: Path, installed: str, files: list[Path]) -> None:
-    for name in DIRECTORIES:
-        (tree / name).mkdir(parents=True)
-    places = {str(path): path for path in files[1:]} | {installed: program}
-    for place, source in places.items():
-        target = tree / place.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+def _create_image(image: Path, size_bytes: int, places: Mapping[str, Path]) -> None:
+    from rktio.image import Image
 
-
-def _create_image(tree: Path, image: Path, size_bytes: int) -> None:
-    raise NotImplementedError  # until rktio.image
+    with tempfile.TemporaryDirectory() as skeleton:
+        Path(skeleton).chmod(0o755)  # becomes the image's root
+        for name in DIRECTORIES:
+            (Path(skeleton) / name).mkdir()
+        copies = [(source, place) for place, source in places.items()]
+        Image.create(image, directories=[skeleton], copies=copies, size_bytes=size_bytes).close()

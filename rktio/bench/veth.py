@@ -43,6 +43,8 @@ def server_behind_veth(
         _connect(process.pid, server, sysctl)
         yield
     finally:
+        # The namespace would take the pair with it, but later than the next server may come.
+        run([require("ip", "iproute2"), "link", "del", _host_end()], check=False)
         stop(process)
 
 
@@ -61,7 +63,7 @@ def _await_namespace(process: subprocess.Popen[bytes]) -> None:
 
 def _connect(pid: int, server: IPv4Interface, sysctl: Mapping[str, str]) -> None:
     ip, nsenter = require("ip", "iproute2"), require("nsenter", "util-linux")
-    name = f"rktb{os.getpid()}"
+    name = _host_end()
     inside: list[str | Path] = [nsenter, "-t", str(pid), "-n"]
     host = f"{server.network.network_address + 254}/{server.network.prefixlen}"
     run([ip, "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(pid)])
@@ -72,3 +74,8 @@ def _connect(pid: int, server: IPv4Interface, sysctl: Mapping[str, str]) -> None
     run([*inside, ip, "link", "set", "eth0", "up"])
     for key, value in sysctl.items():
         run([*inside, require("sysctl", "procps"), "-qw", f"{key}={value}"])
+
+
+def _host_end() -> str:
+    """Return the name of the host's end of the pair; one server runs at a time."""
+    return f"rktb{os.getpid()}"

@@ -10,6 +10,7 @@ import pytest
 
 from rktio.bench import closure
 from rktio.common.errors import RktioError
+from rktio.image import Image
 
 LDD = """\
 \tlinux-vdso.so.1 (0x00007ffd8a1f2000)
@@ -73,3 +74,23 @@ def test_copy_of_an_image_stays_sparse(tmp_path: Path) -> None:
 
 def test_file_system_is_named_by_type() -> None:
     assert closure.file_system_of(Path("/proc/self")).startswith("proc on ")
+
+
+def test_image_holds_the_program_with_its_libraries_and_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin") is None:
+        pytest.skip("mkfs.ext4 is not installed (e2fsprogs)")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    program = Path(shutil.which("true") or "/bin/true")
+
+    made = closure.image_with(program, "/opt/program", 64 << 20)
+    written_at = made.stat().st_mtime_ns
+
+    assert closure.image_with(program, "/opt/program", 64 << 20) == made
+    assert made.stat().st_mtime_ns == written_at
+    with Image.open(made) as image:
+        assert image.stat("/opt/program").size == program.stat().st_size
+        assert image.stat("/").mode & 0o777 == 0o755
+        for library in closure.closure(program)[1:]:
+            assert image.stat(str(library)).size == library.stat().st_size
