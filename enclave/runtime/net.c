@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The port between the library kernel and one DPDK ethdev: configuration.
+ * net_burst.c moves the frames.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+
+#include "eal.h"
+#include "net.h"
+#include "net_port.h"
+#include "tap.h"
+
+/* From the integrator's wait loop: @fd becoming readable ends a sleep. */
+void rt_wait_add(int fd);
+
+enum {
+	DMA_BYTES = 16 << 20,
+	SMALL_ROOM = RTE_PKTMBUF_HEADROOM + RT_NET_SMALL_BYTES,
+	/* In flight beyond the rings: two bursts, what caches hold, spares. */
+	SMALL_EXTRA = 384,
+	LARGE_EXTRA = 320,
+	MBUF_CACHE = 64,
+};
+
+struct rt_net_port rt_net_port;
+static struct rt_net_info info;
+const struct rt_net_info *rt_net_info;
+
+static const uint64_t wanted_tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
+				  RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+				  RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+				  RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+				  RTE_ETH_TX_OFFLOAD_TCP_TSO;
+static const uint64_t wanted_rx = RTE_ETH_RX_OFFLOAD_SCATTER |
+				  RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT |
+				  RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
+				  RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
+				  RTE_ETH_RX_OFFLOAD_TCP_LRO;
+
+static bool has(uint64_t offloads, uint64_t all)
+{
+	return (offloads & all) == all;
+}
+
+/* Header split by length, from two pools, keeps small frames in small mbufs. */
+static bool can_split(const struct rte_eth_dev_info *dev)
+{
+	return has(dev->rx_offload_capa, RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT) &&
+	       dev->rx_seg_capa.multi_pools && dev->rx_seg_capa.max_nseg >= 2;
+}
+
+static int configure(struct rt_net_port *port, const struct rte_eth_dev_info *dev,
+		     unsigned int mtu)
+{
+	struct rte_eth_conf conf = {
+		.rxmode.mtu = mtu,
+		.rxmode.offloads = wanted_rx & dev->rx_offload_capa,
+		.txmode.offloads = wanted_tx & dev->tx_offload_capa,
+		.intr_conf.rxq = 1,
+	};
+	int err;
+
+	if (!can_split(dev))
+		conf.rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT;
+	err = rte_eth_dev_configure(port->id, RT_NET_QUEUES, RT_NET_QUEUES, &conf);
+	if (err) {
+		conf.intr_conf.rxq = 0;
+		err = rte_eth_dev_configure(port->id, RT_NET_QUEUES,
+					    RT_NET_QUEUES, &conf);
+	}
+	port->tx_offloads = conf.txmode.offloads;
+	port->rx_offloads = conf.rxmode.offloads;
+	return err;
+}
+
+/* Last in, first out: the buffers in use stay few, and in the CPU's cache. */
+static int make_pools(struct rt_net_port *port, const struct rte_eth_dev_info *dev)
+{
+	unsigned int rings = dev->default_rxportconf.ring_size +
+			     dev->default_txportconf.ring_size;
+
+	port->small = rte_pktmbuf_pool_create_by_ops("small", SMALL_EXTRA + rings,
+			MBUF_CACHE, 0, SMALL_ROOM, SOCKET_ID_ANY, "stack");
+	port->large = rte_pktmbuf_pool_create_by_ops("large", LARGE_EXTRA + rings,
+			MBUF_CACHE, 0, RT_NET_LARGE_BYTES, SOCKET_ID_ANY, "stack");
+	return port->small && port->large ? 0 : -ENOMEM;
+}
+
+static int setup_rx(struct rt_net_port *port, const struct rte_eth_dev_info *dev,
+		    uint16_t queue)
+{
+	union rte_eth_rxseg segs[2] = {
+		{ .split = { .mp = port->small, .length = RT_NET_SMALL_BYTES } },
+		{ .split = { .mp = port->large, .length = 0 } },
+	};
+	struct rte_eth_rxconf conf = dev->default_rxconf;
+
+	conf.offloads = port->rx_offloads;
+	if (!has(port->rx_offloads, RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT))
+		return rte_eth_rx_queue_setup(port->id, queue,
+				dev->default_rxportconf.ring_size, SOCKET_ID_ANY,
+				&conf, port->small);
+	conf.rx_seg = segs;
+	conf.rx_nseg = 2;
+	return rte_eth_rx_queue_setup(port->id, queue,
+				      dev->default_rxportconf.ring_size,
+				      SOCKET_ID_ANY, &conf, NULL);
+}
+
+static int setup_queues(struct rt_net_port *port, const struct rte_eth_dev_info *dev)
+{
+	struct rte_eth_txconf conf = dev->default_txconf;
+
+	conf.offloads = port->tx_offloads;
+	for (uint16_t i = 0; i < RT_NET_QUEUES; i++) {
+		int err = setup_rx(port, dev, i);
+
+		if (!err)
+			err = rte_eth_tx_queue_setup(port->id, i,
+					dev->default_txportconf.ring_size,
+					SOCKET_ID_ANY, &conf);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void add_waits(const struct rt_net_port *port)
+{
+	for (uint16_t i = 0; i < RT_NET_QUEUES; i++) {
+		int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, i);
+
+		if (fd >= 0)
+			rt_wait_add(fd);
+	}
+}
+
+static int fill_info(const struct rt_net_port *port,
+		     const struct rte_eth_dev_info *dev, unsigned int mtu)
+{
+	struct rte_ether_addr mac;
+	int err = rte_eth_macaddr_get(port->id, &mac);
+
+	if (err)
+		return err;
+	memcpy(info.mac, mac.addr_bytes, sizeof(info.mac));
+	info.driver = dev->driver_name;
+	info.mtu = mtu;
+	info.mtu_min = dev->min_mtu;
+	info.mtu_max = RTE_MIN(dev->max_mtu, RT_NET_MTU_MAX);
+	info.queues = RT_NET_QUEUES;
+	info.tx_sg = has(port->tx_offloads, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	info.tx_csum = has(port->tx_offloads, RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+					      RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
+	info.tx_tso = info.tx_csum && info.tx_sg &&
+		      has(port->tx_offloads, RTE_ETH_TX_OFFLOAD_TCP_TSO);
+	info.rx_csum = has(port->rx_offloads, RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
+					      RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+	rt_net_info = &info;
+	return 0;
+}
+
+static int start_port(struct rt_net_port *port, unsigned int mtu)
+{
+	struct rte_eth_dev_info dev;
+	int err;
+
+	err = rte_eth_dev_info_get(port->id, &dev);
+	if (err)
+		return err;
+	err = configure(port, &dev, mtu);
+	if (err)
+		return err;
+	err = make_pools(port, &dev);
+	if (err)
+		return err;
+	err = setup_queues(port, &dev);
+	if (err)
+		return err;
+	err = rte_eth_dev_start(port->id);
+	if (err)
+		return err;
+	add_waits(port);
+	return fill_info(port, &dev, mtu);
+}
+
+int rt_net_start(const struct rt_net_config *config)
+{
+	struct rt_eal_config eal = {
+		.memory_bytes = DMA_BYTES,
+		.tsc_hz = config->tsc_hz,
+	};
+	struct rt_net_port *port = &rt_net_port;
+	int err;
+
+	err = rt_eal_start(&eal);
+	if (err)
+		return err;
+	err = rt_tap_attach(config->tap_fd, config->mac, &port->id);
+	if (err)
+		return err;
+	return start_port(port, config->mtu);
+}
+
+int rt_net_thread_start(void)
+{
+	if (!rt_net_info || rte_lcore_id() != LCORE_ID_ANY)
+		return 0;
+	return rte_thread_register() ? -rte_errno : 0;
+}
+
+long rt_net_arm(void *queue)
+{
+	const unsigned int *index = queue;
+
+	return rte_eth_dev_rx_intr_enable(rt_net_port.id, (uint16_t)*index);
+}
+
+long rt_net_set_mtu(void *mtu)
+{
+	const unsigned int *bytes = mtu;
+
+	return rte_eth_dev_set_mtu(rt_net_port.id, (uint16_t)*bytes);
+}
+
+void rt_net_stats(struct rt_net_stats *ret)
+{
+	struct rt_tap_stats tap;
+
+	rt_tap_stats(&tap);
+	*ret = (struct rt_net_stats){
+		.host_writes = tap.writes,
+		.host_reads = tap.reads,
+		.host_reads_empty = tap.reads_empty,
+		.tx_full = tap.tx_full,
+		.tx_dropped = tap.tx_errors,
+		.rx_dropped = tap.rx_errors,
+	};
+	for (unsigned int i = 0; i < RT_NET_QUEUES; i++) {
+		const struct rt_net_queue *q = &rt_net_port.queue[i];
+
+		ret->tx_packets += q->tx.packets;
+		ret->tx_bytes += q->tx.bytes;
+		ret->tx_dropped += q->tx.dropped;
+		ret->tx_crossings += q->tx.crossings;
+		ret->rx_packets += q->rx.packets;
+		ret->rx_bytes += q->rx.bytes;
+		ret->rx_dropped += q->rx.dropped;
+		ret->rx_crossings += q->rx.crossings;
+	}
+}

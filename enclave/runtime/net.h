@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The network port of the runtime; asm/runtime_net.h is the kernel's side. */
+#ifndef RT_NET_H
+#define RT_NET_H
+
+#include <stdint.h>
+
+struct rt_net_config {
+	int tap_fd;		/* IFF_TAP, IFF_NO_PI, IFF_VNET_HDR; owned from now on */
+	uint8_t mac[6];
+	unsigned int mtu;
+	uint64_t tsc_hz;	/* 0: EAL measures it, which takes 100 ms */
+};
+
+/*
+ * Start DPDK and its port. On the host thread that becomes CPU 0, before the
+ * lock-down; only when the launch record has a net. Returns 0, or -errno with
+ * the reason in rt_eal_error().
+ */
+int rt_net_start(const struct rt_net_config *config);
+
+/*
+ * Each further host thread that becomes a CPU, once: gives it buffer caches of
+ * its own. Harmless without a port. Returns 0 or -errno.
+ */
+int rt_net_thread_start(void);
+
+#endif /* RT_NET_H */

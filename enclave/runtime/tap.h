@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* net_rkt_tap: an ethdev over a tap that the launcher opened. */
+#ifndef RT_TAP_H
+#define RT_TAP_H
+
+#include <stdint.h>
+
+struct rt_tap_stats {
+	uint64_t writes;	/* host calls, successful or not */
+	uint64_t reads;
+	uint64_t reads_empty;	/* ... that found no frame */
+	uint64_t tx_full;	/* writes that the host had no room for */
+	uint64_t tx_errors;
+	uint64_t rx_errors;	/* malformed frames */
+};
+
+/*
+ * Make an ethdev of @fd, a tap with IFF_NO_PI and IFF_VNET_HDR, which the port
+ * then owns. Returns 0 or -errno; rt_eal_error() says why.
+ */
+int rt_tap_attach(int fd, const uint8_t mac[6], uint16_t *ret_port);
+
+void rt_tap_stats(struct rt_tap_stats *ret);
+
+#endif /* RT_TAP_H */

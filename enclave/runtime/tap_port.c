@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* net_rkt_tap, control path: probing, configuration, statistics. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <rte_bus_vdev.h>
+#include <rte_devargs.h>
+#include <rte_interrupts.h>
+#include <rte_log.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+
+#include "tap.h"
+#include "tap_ethdev.h"
+#include "tap_queue.h"
+
+enum {
+	TAP_QUEUES = 1,		/* one per descriptor; more with IFF_MULTI_QUEUE */
+	TAP_RING = 32,		/* nothing is queued: for those who ask */
+	TAP_MTU_MAX = 65521,	/* the host's tun driver: 65535 - Ethernet header */
+};
+
+static const uint64_t tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
+				    RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+				    RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+				    RTE_ETH_TX_OFFLOAD_TCP_TSO;
+static const uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER |
+				    RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT |
+				    RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
+				    RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
+				    RTE_ETH_RX_OFFLOAD_TCP_LRO;
+
+struct tap {
+	int fd;
+	struct tap_rxq rxq[TAP_QUEUES];
+	struct tap_txq txq[TAP_QUEUES];
+};
+
+static struct tap the_tap;	/* in private memory, unlike what rte_malloc() gives */
+
+#define tap_log(...) rte_log(RTE_LOG_ERR, RTE_LOGTYPE_PMD, __VA_ARGS__)
+
+static int tap_nothing(struct rte_eth_dev *dev)
+{
+	(void)dev;
+	return 0;
+}
+
+static int tap_set_link(struct rte_eth_dev *dev, uint16_t status)
+{
+	dev->data->dev_link = (struct rte_eth_link){
+		.link_speed = RTE_ETH_SPEED_NUM_10G,
+		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
+		.link_autoneg = RTE_ETH_LINK_FIXED,
+		.link_status = status,
+	};
+	return 0;
+}
+
+static int tap_start(struct rte_eth_dev *dev)
+{
+	uint64_t offloads = dev->data->dev_conf.rxmode.offloads;
+	struct tap *tap = dev->process_private;
+	unsigned long accept = 0;
+
+	if (offloads & RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+		accept = TUN_F_CSUM;
+	if (accept && offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO)
+		accept |= TUN_F_TSO4 | TUN_F_TSO6;
+	if (ioctl(tap->fd, TUNSETOFFLOAD, accept))
+		return -errno;
+	return tap_set_link(dev, RTE_ETH_LINK_UP);
+}
+
+static int tap_stop(struct rte_eth_dev *dev)
+{
+	return tap_set_link(dev, RTE_ETH_LINK_DOWN);
+}
+
+static int tap_link_update(struct rte_eth_dev *dev, int wait)
+{
+	(void)dev;
+	(void)wait;
+	return 0;
+}
+
+static int tap_mac_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac)
+{
+	(void)dev;
+	(void)mac;	/* the tap delivers every frame */
+	return 0;
+}
+
+static int tap_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	(void)dev;
+	return mtu <= TAP_MTU_MAX ? 0 : -EINVAL;
+}
+
+static int tap_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+{
+	struct tap *tap = dev->process_private;
+
+	for (unsigned int i = 0; i < TAP_QUEUES; i++) {
+		stats->ipackets += tap->rxq[i].packets;
+		stats->ibytes += tap->rxq[i].bytes;
+		stats->ierrors += tap->rxq[i].errors;
+		stats->rx_nombuf += tap->rxq[i].no_mbuf;
+		stats->opackets += tap->txq[i].packets;
+		stats->obytes += tap->txq[i].bytes;
+		stats->oerrors += tap->txq[i].errors;
+	}
+	return 0;
+}
+
+static int tap_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
+{
+	(void)dev;
+	info->max_rx_queues = TAP_QUEUES;
+	info->max_tx_queues = TAP_QUEUES;
+	info->max_mac_addrs = 1;
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = TAP_MTU_MAX;
+	info->max_rx_pktlen = TAP_MTU_MAX + RTE_ETHER_HDR_LEN;
+	info->max_lro_pkt_size = TAP_FRAME_MAX;
+	info->rx_offload_capa = rx_offloads;
+	info->tx_offload_capa = tx_offloads;
+	info->rx_seg_capa.multi_pools = 1;
+	info->rx_seg_capa.max_nseg = TAP_RX_SEGS;
+	info->tx_desc_lim.nb_seg_max = TAP_TX_SEGS;
+	info->tx_desc_lim.nb_mtu_seg_max = TAP_TX_SEGS;
+	info->default_rxportconf.ring_size = TAP_RING;
+	info->default_txportconf.ring_size = TAP_RING;
+	info->default_rxportconf.nb_queues = 1;
+	info->default_txportconf.nb_queues = 1;
+	return 0;
+}
+
+static int tap_rxq_add(struct tap_rxq *q, struct rte_mempool *pool, uint32_t length)
+{
+	uint16_t offset = q->segs ? 0 : RTE_PKTMBUF_HEADROOM;
+	uint32_t room = rte_pktmbuf_data_room_size(pool);
+
+	if (q->segs == TAP_RX_SEGS || room <= offset)
+		return -EINVAL;
+	room -= offset;
+	if (length && length < room)
+		room = length;
+	q->pool[q->segs] = pool;
+	q->offset[q->segs] = offset;
+	q->room[q->segs++] = (uint16_t)room;
+	return (int)room;
+}
+
+/*
+ * Lay out the scatter list: the segments asked for, and the last one repeated
+ * until a super-frame fits. A frame takes only the mbufs that it fills.
+ */
+static int tap_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue,
+			      uint16_t descriptors, unsigned int socket,
+			      const struct rte_eth_rxconf *conf,
+			      struct rte_mempool *pool)
+{
+	struct tap *tap = dev->process_private;
+	struct tap_rxq *q = &tap->rxq[queue];
+	uint32_t length = 0;
+	int total = 0;
+
+	(void)descriptors;
+	(void)socket;
+	*q = (struct tap_rxq){ .fd = tap->fd, .port = dev->data->port_id };
+	for (unsigned int i = 0; total <= TAP_FRAME_MAX; i++) {
+		int room;
+
+		if (i < conf->rx_nseg) {
+			pool = conf->rx_seg[i].split.mp;
+			length = conf->rx_seg[i].split.length;
+		}
+		room = tap_rxq_add(q, pool, length);
+		if (room < 0) {
+			tap_log("net_rkt_tap: receive buffers too small\n");
+			return room;
+		}
+		total += room;
+	}
+	q->iov[0].iov_base = &q->host_hdr;
+	q->iov[0].iov_len = sizeof(q->host_hdr);
+	dev->data->rx_queues[queue] = q;
+	return 0;
+}
+
+static void tap_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue)
+{
+	struct tap_rxq *q = dev->data->rx_queues[queue];
+
+	for (unsigned int i = 0; q && i < q->segs; i++) {
+		rte_pktmbuf_free(q->spare[i]);
+		q->spare[i] = NULL;
+	}
+}
+
+static int tap_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue,
+			      uint16_t descriptors, unsigned int socket,
+			      const struct rte_eth_txconf *conf)
+{
+	struct tap *tap = dev->process_private;
+
+	(void)descriptors;
+	(void)socket;
+	(void)conf;
+	tap->txq[queue] = (struct tap_txq){ .fd = tap->fd };
+	dev->data->tx_queues[queue] = &tap->txq[queue];
+	return 0;
+}
+
+static void tap_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue)
+{
+	(void)dev;
+	(void)queue;
+}
+
+/* The tap itself is the event, and always armed. */
+static int tap_rx_intr(struct rte_eth_dev *dev, uint16_t queue)
+{
+	(void)dev;
+	(void)queue;
+	return 0;
+}
+
+static const struct tap_dev_ops tap_ops = {
+	.configure = tap_nothing,
+	.start = tap_start,
+	.stop = tap_stop,
+	.link_up = tap_nothing,
+	.link_down = tap_nothing,
+	.close = tap_nothing,
+	.link_update = tap_link_update,
+	.promiscuous_enable = tap_nothing,
+	.promiscuous_disable = tap_nothing,
+	.allmulticast_enable = tap_nothing,
+	.allmulticast_disable = tap_nothing,
+	.mac_set = tap_mac_set,
+	.mtu_set = tap_mtu_set,
+	.stats_get = tap_stats_get,
+	.infos_get = tap_infos_get,
+	.rx_queue_setup = tap_rx_queue_setup,
+	.rx_queue_release = tap_rx_queue_release,
+	.rx_intr_enable = tap_rx_intr,
+	.rx_intr_disable = tap_rx_intr,
+	.tx_queue_setup = tap_tx_queue_setup,
+	.tx_queue_release = tap_tx_queue_release,
+};
+
+/* ---- attach ---- */
+
+/* See tap_ethdev.h: fields that DPDK has filled in stand where we look. */
+static bool tap_check_abi(const struct rte_eth_dev *dev, const char *name)
+{
+	return dev == rte_eth_dev_allocated(name) && dev->data &&
+	       !strcmp(dev->data->name, name) &&
+	       dev->data->mtu == RTE_ETHER_MTU &&
+	       dev->data->backer_port_id == RTE_MAX_ETHPORTS;
+}
+
+static int tap_prepare_fd(int fd)
+{
+	int hdr_len = sizeof(struct virtio_net_hdr_mrg_rxbuf);
+	struct ifreq ifr = { 0 };
+	int flags;
+
+	if (ioctl(fd, TUNGETIFF, &ifr)) {
+		tap_log("net_rkt_tap: descriptor %d is no attached tap\n", fd);
+		return -EINVAL;
+	}
+	flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	if ((ifr.ifr_flags & flags) != flags) {
+		tap_log("net_rkt_tap: tap %s lacks IFF_NO_PI or IFF_VNET_HDR\n",
+			ifr.ifr_name);
+		return -EINVAL;
+	}
+	if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len))
+		return -errno;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return -errno;
+	return 0;
+}
+
+static struct rte_intr_handle *tap_make_intr(int fd)
+{
+	struct rte_intr_handle *intr;
+
+	intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (!intr)
+		return NULL;
+	if (rte_intr_type_set(intr, RTE_INTR_HANDLE_VDEV) ||
+	    rte_intr_nb_efd_set(intr, TAP_QUEUES) ||
+	    rte_intr_efds_index_set(intr, 0, fd) ||
+	    rte_intr_vec_list_alloc(intr, NULL, TAP_QUEUES) ||
+	    rte_intr_vec_list_index_set(intr, 0, RTE_INTR_VEC_RXTX_OFFSET)) {
+		rte_intr_instance_free(intr);
+		return NULL;
+	}
+	return intr;
+}
+
+static int tap_make_port(struct rte_eth_dev *dev, struct rte_vdev_device *vdev,
+			 int fd, const struct rte_ether_addr *mac)
+{
+	the_tap.fd = fd;
+	dev->process_private = &the_tap;
+	dev->data->mac_addrs = rte_zmalloc(NULL, sizeof(*mac), 0);
+	dev->intr_handle = tap_make_intr(fd);
+	if (!dev->data->mac_addrs || !dev->intr_handle)
+		return -ENOMEM;
+	dev->data->mac_addrs[0] = *mac;
+	dev->data->numa_node = vdev->device.numa_node;
+	dev->data->promiscuous = 1;
+	dev->device = &vdev->device;
+	dev->dev_ops = &tap_ops;
+	dev->rx_burst = tap_rx_burst;
+	dev->tx_burst = tap_tx_burst;
+	return 0;
+}
+
+static int tap_probe(struct rte_vdev_device *vdev)
+{
+	const char *name = vdev->device.name;
+	struct rte_ether_addr mac;
+	struct rte_eth_dev *dev;
+	char text[RTE_ETHER_ADDR_FMT_SIZE];
+	int fd, err;
+
+	if (sscanf(vdev->device.devargs->args, "fd=%d,mac=%17s", &fd, text) != 2 ||
+	    rte_ether_unformat_addr(text, &mac))
+		return -EINVAL;
+	err = tap_prepare_fd(fd);
+	if (err)
+		return err;
+	dev = rte_eth_dev_allocate(name);
+	if (!dev)
+		return -ENOMEM;
+	if (!tap_check_abi(dev, name)) {
+		tap_log("net_rkt_tap: built for another version of DPDK\n");
+		return -ENOTSUP;
+	}
+	err = tap_make_port(dev, vdev, fd, &mac);
+	if (err) {
+		rte_eth_dev_release_port(dev);
+		return err;
+	}
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+}
+
+static int tap_remove(struct rte_vdev_device *vdev)
+{
+	(void)vdev;
+	return -EBUSY;	/* it lives as long as the process */
+}
+
+static struct rte_vdev_driver tap_driver = {
+	.driver = { .name = "net_rkt_tap" },
+	.probe = tap_probe,
+	.remove = tap_remove,
+};
+
+int rt_tap_attach(int fd, const uint8_t mac[6], uint16_t *ret_port)
+{
+	static const char name[] = "net_rkt_tap0";
+	char args[64];
+	int err;
+
+	snprintf(args, sizeof(args), "fd=%d,mac=%02x:%02x:%02x:%02x:%02x:%02x",
+		 fd, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	rte_vdev_register(&tap_driver);
+	err = rte_vdev_init(name, args);
+	if (err)
+		return err;
+	return rte_eth_dev_get_port_by_name(name, ret_port);
+}
+
+void rt_tap_stats(struct rt_tap_stats *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned int i = 0; i < TAP_QUEUES; i++) {
+		const struct tap_rxq *rxq = &the_tap.rxq[i];
+		const struct tap_txq *txq = &the_tap.txq[i];
+
+		ret->reads += rxq->reads;
+		ret->reads_empty += rxq->empty;
+		ret->rx_errors += rxq->errors;
+		ret->writes += txq->writes;
+		ret->tx_full += txq->full;
+		ret->tx_errors += txq->errors;
+	}
+}
