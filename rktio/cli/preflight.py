@@ -8,8 +8,7 @@ from rktio.host.options import DEFAULT_PATH, RunOptions
 
 def check_image(options: RunOptions) -> None:
     """Refuse an image or a program that can't run. Raises RktioError."""
-    from rktio.image.probe import probe
-    from rktio.image.program import inspect_program
+    from rktio.image import inspect_program, probe
 
     probe(options.image)
     for disk in options.disks:

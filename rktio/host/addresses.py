@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import (
@@ -171,8 +171,7 @@ def _first_of_each_family(addresses: Iterable[Address]) -> tuple[Address, ...]:
 def _mac(given: str | None, enclave: tuple[Interface, ...]) -> str:
     """Return `given` checked, or a locally administered MAC that follows from the address."""
     if given is None:
-        digest = hashlib.blake2b(str(enclave[0].ip).encode(), digest_size=5).digest()
-        return "02:" + digest.hex(":")
+        return "02:00:" + zlib.crc32(enclave[0].ip.packed).to_bytes(4, "big").hex(":")
     try:
         raw = bytes.fromhex(given.replace(":", "").replace("-", ""))
     except ValueError:

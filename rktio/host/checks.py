@@ -27,24 +27,14 @@ CPU_FEATURES = (
     ("vaes", "faster disk encryption"),
     ("sha_ni", "verity"),
 )
-# Debian package -> a program or file that it brings, and what needs it.
-BUILD_PACKAGES = (
-    ("gcc", "gcc", "build"),
-    ("make", "make", "build"),
-    ("flex", "flex", "build"),
-    ("bison", "bison", "build"),
-    ("bc", "bc", "build"),
-    ("meson", "meson", "build"),
-    ("ninja-build", "ninja", "build"),
-    ("pkg-config", "pkg-config", "build"),
-    ("libelf-dev", "/usr/include/libelf.h", "build"),
-    ("libdpdk-dev", "/usr/include/dpdk/rte_ethdev.h", "build"),
-    ("linux-source-6.12", "/usr/src/linux-source-6.12.tar.xz", "build"),
-)
+# What a user of the wheel needs: package, a program of it, its use.
 IMAGE_PACKAGES = (
     ("e2fsprogs", "mke2fs", "images"),
     ("mmdebstrap", "mmdebstrap", "images from Debian packages"),
 )
+# What a checkout needs: one package a line, or "a | b".
+PACKAGE_LIST = "packages.txt"
+DPKG_INFO = Path("/var/lib/dpkg/info")
 
 
 class State(StrEnum):
@@ -258,19 +248,31 @@ def _tee() -> list[Check]:
 
 
 def _packages() -> list[Check]:
-    wanted = IMAGE_PACKAGES + (BUILD_PACKAGES if checkout() is not None else ())
+    root = checkout()
+    if root is not None:
+        return _listed_packages(root / PACKAGE_LIST)
     found = []
-    for package, witness, use in wanted:
-        here = _installed(witness)
+    for package, program, use in IMAGE_PACKAGES:
+        here = bool(shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin"))
         told = f"for {use}" if here else f"not installed; for {use}"
         found += _check(f"package {package}", here, told, f"sudo apt-get install {package}")
     return found
 
 
-def _installed(witness: str) -> bool:
-    if witness.startswith("/"):
-        return Path(witness).exists()
-    return bool(shutil.which(witness) or shutil.which(witness, path="/usr/sbin:/sbin"))
+def _listed_packages(listing: Path) -> list[Check]:
+    if not listing.is_file() or not DPKG_INFO.is_dir():
+        return []
+    lines = (line.partition("#")[0].strip() for line in listing.read_text().splitlines())
+    wanted = [[name.strip() for name in line.split("|")] for line in lines if line]
+    missing = [names[0] for names in wanted if not any(map(_installed, names))]
+    told = f"{len(missing)} of {len(wanted)} not installed" if missing else f"all {len(wanted)}"
+    return _check(
+        "Debian packages", not missing, told, f"sudo apt-get install {' '.join(missing)}"
+    )
+
+
+def _installed(package: str) -> bool:
+    return any((DPKG_INFO / f"{package}{end}").exists() for end in (".list", ":amd64.list"))
 
 
 def _enclave() -> list[Check]:
