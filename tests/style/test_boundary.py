@@ -33,6 +33,7 @@ STARTS_UP = {
     "enclave/runtime/launch_value.c",
     "enclave/runtime/memory.c",
     "enclave/runtime/start.c",
+    "enclave/runtime/tap_port.c",
 }
 HOST_HEADERS = re.compile(
     r"(unistd|sys/(mman|ioctl|syscall|socket|epoll|eventfd|timerfd|wait|prctl|stat|uio)"
