@@ -68,9 +68,9 @@ static struct console libos_console = {
 	.index	= -1,
 };
 
-static int __init console_start(void)
+static int __init console_register(void)
 {
 	register_console(&libos_console);
 	return 0;
 }
-console_initcall(console_start);
+console_initcall(console_register);

@@ -165,6 +165,8 @@ static ssize_t stdio_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	ssize_t n;
 	void *buf;
 
+	if (s->host_fd != 0)
+		return -EBADF;
 	if (!len)
 		return 0;
 	/* What has been read from the host can't be given back. */
@@ -213,6 +215,8 @@ static ssize_t stdio_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	int err = 0;
 	void *buf;
 
+	if (s->host_fd == 0)
+		return -EBADF;
 	if (!len)
 		return 0;
 	buf = kmalloc(len, GFP_KERNEL);
@@ -241,14 +245,14 @@ static __poll_t stdio_poll(struct file *file, poll_table *wait)
 	__poll_t mask = 0;
 
 	poll_wait(file, &s->wait, wait);
-	if (file->f_mode & FMODE_READ)
+	if (s->host_fd == 0)
 		stdio_readable(s);
-	if (file->f_mode & FMODE_WRITE)
+	else
 		stdio_writable(s);
 	host = rt_console_poll(s->host_fd);
-	if (host & RT_CONSOLE_IN && file->f_mode & FMODE_READ)
+	if (host & RT_CONSOLE_IN)
 		mask |= EPOLLIN | EPOLLRDNORM;
-	if (host & RT_CONSOLE_OUT && file->f_mode & FMODE_WRITE)
+	if (host & RT_CONSOLE_OUT)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	if (host & RT_CONSOLE_HUP)
 		mask |= EPOLLHUP;
@@ -257,16 +261,8 @@ static __poll_t stdio_poll(struct file *file, poll_table *wait)
 	return mask;
 }
 
-/* Each goes one way: hostin can't be written, the others can't be read. */
-static int stdio_open(struct inode *inode, struct file *file)
-{
-	fmode_t wrong = stdio_of(file)->host_fd ? FMODE_READ : FMODE_WRITE;
-
-	return file->f_mode & wrong ? -EACCES : stream_open(inode, file);
-}
-
 static const struct file_operations stdio_fops = {
-	.open		= stdio_open,
+	.open		= stream_open,
 	.read_iter	= stdio_read_iter,
 	.write_iter	= stdio_write_iter,
 	.splice_read	= copy_splice_read,

@@ -8,7 +8,6 @@
 #include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/kfifo.h>
-#include <linux/major.h>
 #include <linux/timer.h>
 #include <linux/tty.h>
 #include <linux/tty_driver.h>
@@ -37,6 +36,7 @@ static struct terminal {
 	struct libos_poller poller;
 	struct rktio_pace pace;
 	bool reading;			/* opened and not throttled */
+	spinlock_t reading_lock;
 	spinlock_t input_lock;		/* one CPU at a time reads the host */
 	spinlock_t output_lock;		/* port.xmit_fifo */
 	struct timer_list retry;	/* while the host takes no output */
@@ -90,9 +90,15 @@ static void terminal_retry(struct timer_list *timer)
 
 static void terminal_read(struct terminal *t, bool reading)
 {
+	unsigned long flags;
+
 	reading = reading && rt_console_has_terminal();
-	if (xchg(&t->reading, reading) != reading)
+	spin_lock_irqsave(&t->reading_lock, flags);
+	if (t->reading != reading) {
+		WRITE_ONCE(t->reading, reading);
 		rt_console_wait(reading);
+	}
+	spin_unlock_irqrestore(&t->reading_lock, flags);
 }
 
 /* Hand input to the line discipline; true if there was any. */
@@ -157,10 +163,10 @@ static void terminal_shutdown(struct tty_port *port)
 	int waited_ms;
 
 	terminal_read(t, false);
-	for (waited_ms = 0; waited_ms < DRAIN_MS; waited_ms += 10) {
+	for (waited_ms = 0; waited_ms < DRAIN_MS; waited_ms += 20) {
 		if (terminal_flush(t))
 			break;
-		msleep(10);
+		msleep(20);
 	}
 	timer_delete_sync(&t->retry);
 }
@@ -304,6 +310,7 @@ static int __init terminal_start(void)
 	int err;
 
 	t->host_output = rt_console_has_terminal() ? HOST_STDOUT : HOST_STDERR;
+	spin_lock_init(&t->reading_lock);
 	spin_lock_init(&t->input_lock);
 	spin_lock_init(&t->output_lock);
 	timer_setup(&t->retry, terminal_retry, 0);
