@@ -40,20 +40,24 @@ static bool direct_read_works(int fd, unsigned int bytes)
 	return pread(fd, pages + bytes, bytes, bytes) >= 0;
 }
 
-static void probe_direct_alignment(int fd, struct rt_blk_disk_info *info)
+/* Linux 6.1 says what direct I/O asks for. */
+static bool read_direct_alignment(int fd, struct rt_blk_disk_info *info)
 {
 	struct statx st;
 
-#ifdef STATX_DIOALIGN
-	if (!statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) &&
-	    (st.stx_mask & STATX_DIOALIGN) && st.stx_dio_offset_align) {
-		info->logical_block_bytes = st.stx_dio_offset_align;
-		info->memory_align_bytes = st.stx_dio_mem_align;
-	} else
-#endif
-		info->logical_block_bytes =
-			direct_read_works(fd, SECTOR_BYTES) ?
-				SECTOR_BYTES : LOGICAL_BLOCK_BYTES_MAX;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) ||
+	    !(st.stx_mask & STATX_DIOALIGN) || !st.stx_dio_offset_align)
+		return false;
+	info->logical_block_bytes = st.stx_dio_offset_align;
+	info->memory_align_bytes = st.stx_dio_mem_align;
+	return true;
+}
+
+static void probe_direct_alignment(int fd, struct rt_blk_disk_info *info)
+{
+	if (!read_direct_alignment(fd, info) &&
+	    !direct_read_works(fd, SECTOR_BYTES))
+		info->logical_block_bytes = LOGICAL_BLOCK_BYTES_MAX;
 	/* Smaller ones would let the block layer build odd-sized segments. */
 	if (info->logical_block_bytes < SECTOR_BYTES)
 		info->logical_block_bytes = SECTOR_BYTES;
@@ -167,11 +171,12 @@ static int start_ring(struct rt_blk_ring *ring)
 	struct io_uring_params params;
 	size_t rings_bytes, sqes_bytes;
 	void *rings, *sqes;
-	int fd, err = -ENOSYS;
+	int fd, err;
 
 	fd = setup_io_uring(&params);
 	if (fd < 0)
 		return fd;
+	err = -EOPNOTSUPP;
 	if (!(params.features & IORING_FEAT_SINGLE_MMAP) ||
 	    !(params.features & IORING_FEAT_NODROP) || !operations_work(fd))
 		goto out_close;
