@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way into the kernel. __libos_syscall holds the address that every system
- * call of this libc calls: the library kernel's entry, or, where none is
- * announced, the stub below, which asks the host's kernel.
+ * The way into the kernel. __libos_syscall holds the address that each system
+ * call of this libc jumps to: the library kernel's entry, or, where none is
+ * announced, the stub below. A call site is
  *
- * Call sites use the two-byte "call *%rcx", as long as "syscall" itself, so
- * that a kernel restarts an interrupted call as it always does: ip -= 2 with
- * all registers as they were.
+ *		lea 1f(%rip),%rcx
+ *		jmp *__libos_syscall(%rip)
+ *		syscall
+ *	1:
+ *
+ * with all registers as for the syscall instruction, and rcx = where to go on.
+ * The stack is not used, so there may be none. The instruction in between is
+ * reached in two cases: the stub goes there, and a kernel that restarts an
+ * interrupted call does as it always did: ip -= 2.
  *
  * .data.rel.ro is read-only once the program runs.
  */
@@ -24,6 +30,8 @@ __libos_syscall:
 	.hidden __libos_host_syscall
 	.type __libos_host_syscall,@function
 __libos_host_syscall:
-	syscall
-	ret
+	sub $2,%rcx
+	jmp *%rcx
 	.size __libos_host_syscall,.-__libos_host_syscall
+
+	.section .note.GNU-stack,"",@progbits
