@@ -8,12 +8,7 @@
 #include <stdint.h>
 
 #include "../../abi/launch.h"
-
-enum rt_poll_mode {
-	RT_POLL_BUSY,
-	RT_POLL_ADAPTIVE,
-	RT_POLL_SLEEP,
-};
+#include "../libos/overlay/arch/libos/include/asm/runtime.h"
 
 struct rt_launch_disk {
 	int fd;
