@@ -27,7 +27,7 @@ GUEST = "enclave/runtime/init"
 # probe what the launch record names; the rest of the runtime may not even see the declarations.
 STARTS_UP = {
     "enclave/runtime/blk.c",
-    "enclave/runtime/console.c",
+    "enclave/runtime/console_start.c",
     "enclave/runtime/eal.c",
     "enclave/runtime/launch.c",
     "enclave/runtime/launch_value.c",
@@ -39,7 +39,13 @@ HOST_HEADERS = re.compile(
     r"(unistd|sys/(mman|ioctl|syscall|socket|epoll|eventfd|timerfd|wait|prctl|stat|uio)"
     r"|poll|spawn|sched|termios|liburing)\.h$"
 )
-ONLY_TYPES = {"sys/uio.h", "sys/mman.h", "sys/stat.h", "poll.h"}  # structures and constants
+ONLY_TYPES = {
+    "sys/uio.h",
+    "sys/mman.h",
+    "sys/stat.h",
+    "poll.h",
+    "termios.h",
+}  # structures and constants
 
 
 def code(name: str) -> str:
