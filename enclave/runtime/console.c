@@ -9,7 +9,6 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 /* What a pipe that is ready for output takes whole: PIPE_BUF. */
 enum { CHUNK_BYTES = 4096, ERRNO_MAX = 4095 };
@@ -112,13 +111,17 @@ int rt_console_error_on_terminal(void)
 
 void rt_console_size(unsigned short *rows, unsigned short *columns)
 {
-	struct winsize host = { 0 };
+	struct {
+		unsigned short rows, columns, pixels_x, pixels_y;
+	} host;			/* struct winsize */
 
+	*rows = 0;
+	*columns = 0;
 	if (!rt_console.has_terminal ||
 	    hostcall_ioctl(rt_console.streams[0].fd, TIOCGWINSZ, &host))
-		host = (struct winsize){ 0 };
-	*rows = host.ws_row;
-	*columns = host.ws_col;
+		return;
+	*rows = host.rows;
+	*columns = host.columns;
 }
 
 /*
