@@ -151,6 +151,7 @@ static int fill_info(const struct rt_net_port *port,
 		return err;
 	memcpy(info.mac, mac.addr_bytes, sizeof(info.mac));
 	info.driver = dev->driver_name;
+	info.event_is_level = !strcmp(dev->driver_name, RT_TAP_DRIVER);
 	info.mtu = mtu;
 	info.mtu_min = dev->min_mtu;
 	info.mtu_max = RTE_MIN(dev->max_mtu, RT_NET_MTU_MAX);

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#define RT_TAP_DRIVER "net_rkt_tap"
+
 struct rt_tap_stats {
 	uint64_t writes;	/* host calls, successful or not */
 	uint64_t reads;

@@ -367,14 +367,14 @@ static int tap_remove(struct rte_vdev_device *vdev)
 }
 
 static struct rte_vdev_driver tap_driver = {
-	.driver = { .name = "net_rkt_tap" },
+	.driver = { .name = RT_TAP_DRIVER },
 	.probe = tap_probe,
 	.remove = tap_remove,
 };
 
 int rt_tap_attach(int fd, const uint8_t mac[6], uint16_t *ret_port)
 {
-	static const char name[] = "net_rkt_tap0";
+	static const char name[] = RT_TAP_DRIVER "0";
 	char args[64];
 	int err;
 

@@ -98,6 +98,7 @@ struct rt_net_info {
 	unsigned char tx_sg;
 	unsigned char tx_tso;
 	unsigned char rx_csum;
+	unsigned char event_is_level;	/* readable while frames wait: need not be armed */
 	unsigned int mtu;
 	unsigned int mtu_min;
 	unsigned int mtu_max;
