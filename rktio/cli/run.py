@@ -105,6 +105,7 @@ def _add_program(root: Parser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns only when the program could not be started."""
+    _fill_standard_descriptors()
     args = parser().parse_args(argv)
     return reported(lambda: _launch(args), debug=args.debug, failure=STATUS_NOT_STARTED)
 
@@ -114,13 +115,10 @@ def _launch(args: Namespace) -> int:
     from rktio.cli.preflight import check_image
     from rktio.host.launch import prepared
 
-    _fill_standard_descriptors()
     tty = os.isatty(0) and os.isatty(1)
     with prepared(options, tty=tty, check_image=check_image) as launch:
         for note in launch.notes:
             sys.stderr.write(f"rkt-io: {note}\n")
-        sys.stdout.flush()
-        sys.stderr.flush()
         launch.exec()
 
 
@@ -225,3 +223,5 @@ def _fill_standard_descriptors() -> None:
             os.fstat(fd)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)

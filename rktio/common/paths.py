@@ -25,6 +25,6 @@ def enclave_binary() -> Path:
     if not built.is_file():
         raise RktioError(
             f"{built} does not exist: the enclave is not built",
-            hint=f"make -C {root}" if root else "install a wheel made by `python -m build`",
+            hint=f"make -C {root} build" if root else "install a wheel made by `python -m build`",
         )
     return built

@@ -266,9 +266,7 @@ def _listed_packages(listing: Path) -> list[Check]:
     wanted = [[name.strip() for name in line.split("|")] for line in lines if line]
     missing = [names[0] for names in wanted if not any(map(_installed, names))]
     told = f"{len(missing)} of {len(wanted)} not installed" if missing else f"all {len(wanted)}"
-    return _check(
-        "Debian packages", not missing, told, f"sudo apt-get install {' '.join(missing)}"
-    )
+    return _check("Debian packages", not missing, told, f"sudo apt-get install {' '.join(missing)}")
 
 
 def _installed(package: str) -> bool:

@@ -128,8 +128,9 @@ def _lock(path: Path, fd: int, read_only: bool) -> None:
 def _held_error(path: Path, fd: int, read_only: bool) -> RktioError:
     pid = lock_holder_pid(fd)
     if pid == os.getpid():
-        return RktioError(f"{path} is given twice", hint="one disk, one file")
-    holder = f"process {pid}" if pid else "another process"
+        holder = "another disk or enclave of this process"
+    else:
+        holder = f"process {pid}" if pid else "another process"
     if read_only:
         return RktioError(f"{path} is being written by {holder}", hint="wait for it to end")
     return RktioError(
