@@ -83,7 +83,7 @@ int rt_blk_start(const struct rt_launch_disk *disks, unsigned int disk_count,
 bool rt_blk_uses_io_uring(void);
 
 /*
- * blk_ring.c: lay @ring over the memory of an io_uring of the host. @rings
+ * blk_layout.c: lay @ring over the memory of an io_uring of the host. @rings
  * and @sqes are the two mappings, of the given sizes, and @host_params is
  * what io_uring_setup returned. -EPROTO when the host's geometry is a lie.
  */
@@ -92,7 +92,7 @@ int rt_blk_ring_init(struct rt_blk_ring *ring, int fd, void *rings,
 		     const struct io_uring_params *host_params);
 void rt_blk_ring_init_synchronous(struct rt_blk_ring *ring);
 
-/* Move @request past @bytes that were transferred. */
+/* blk_ring.c: move @request past @bytes that were transferred. */
 void rt_blk_request_advance(struct rt_blk_request *request, uint64_t bytes);
 
 /* Give @request back to the caller: it will be in the next reap. */
