@@ -15,7 +15,7 @@ from uuid import UUID
 from rktio.common.errors import RktioError
 from rktio.common.progress import Progress, scaled_bytes
 from rktio.image.allocator import ImageFullError
-from rktio.image.debian import DEFAULT_EPOCH, DEFAULT_SUITE, LEFTOVERS, check_packages, install
+from rktio.image.debian import DEFAULT_EPOCH, DEFAULT_SUITE, check_packages, install, trim
 from rktio.image.mkfs import MIN_IMAGE_BYTES, Need, default_size, make_empty, need_of
 from rktio.image.sources import Copy, add_copy, add_directory, add_tar
 from rktio.image.tree import Tree
@@ -92,8 +92,7 @@ def _gather(recipe: Recipe, spool: Path, epoch: int | None) -> Tree:
             epoch=DEFAULT_EPOCH if epoch is None else epoch,
         )
         add_tar(tree, archive, spool)
-        for name in LEFTOVERS:
-            tree.remove(name.encode())
+        trim(tree)
     for tar in recipe.tars:
         add_tar(tree, tar, spool)
     for directory in recipe.directories:

@@ -162,12 +162,6 @@ class Tree:
             done.append(name)
         return b"/".join(done)
 
-    def remove(self, path: bytes) -> None:
-        """Take out the file `path`, if it is there."""
-        node = self.nodes.get(path)
-        if node is not None and not node.is_directory:
-            del self.nodes[path]
-
     def sorted_paths(self) -> list[bytes]:
         """Return all paths, parents before children, in an order that depends on names only."""
         return sorted(self.nodes)
