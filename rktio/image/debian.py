@@ -123,6 +123,9 @@ def _command(
         f"--setup-hook=sync-in {lists} /var/lib/apt/lists",
         f"--customize-hook=sync-out /var/cache/apt/archives {archives}",
         f"--customize-hook=sync-out /var/lib/apt/lists {lists}",
+        # sync-in brought along the owner and mode of the cache's directories.
+        '--customize-hook=chown 0:0 "$1"/var/cache/apt/archives "$1"/var/lib/apt/lists',
+        '--customize-hook=chmod 755 "$1"/var/cache/apt/archives "$1"/var/lib/apt/lists',
         # mmdebstrap copies these two from the host; the library OS sets both at launch.
         '--customize-hook=echo localhost > "$1"/etc/hostname; chmod 644 "$1"/etc/hostname',
         '--customize-hook=: > "$1"/etc/resolv.conf; chmod 644 "$1"/etc/resolv.conf',

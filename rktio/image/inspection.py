@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from enum import IntFlag
 from pathlib import Path
 
 from rktio.common.errors import RktioError
@@ -17,7 +18,6 @@ from rktio.image.ondisk import (
     SUPERBLOCK_OFFSET,
     Compat,
     Incompat,
-    RoCompat,
     Superblock,
 )
 from rktio.image.reader import Reader
@@ -89,7 +89,6 @@ def probe(path: str | Path) -> ImageInfo:
 def image_info(reader: Reader) -> ImageInfo:
     """Return what the opened image is."""
     sb = reader.superblock
-    features = (*Compat, *Incompat, *RoCompat)
     present = (*sb.compat, *sb.incompat, *sb.ro_compat)
     return ImageInfo(
         path=reader.path,
@@ -102,7 +101,7 @@ def image_info(reader: Reader) -> ImageInfo:
         uuid=str(sb.uuid),
         label=sb.label,
         created=sb.mkfs_time,
-        features=tuple(str(flag.name).lower() for flag in present if flag in features),
+        features=tuple(_feature_name(flag) for flag in present),
         needs_recovery=bool(sb.incompat & Incompat.NEEDS_RECOVERY),
         has_errors=bool(sb.state & STATE_ERRORS),
     )
@@ -170,7 +169,7 @@ def _check_features(path: Path, sb: Superblock) -> None:
         )
     unknown = sb.incompat & ~SUPPORTED
     if unknown:
-        names = ", ".join(str(flag.name or hex(flag)).lower() for flag in unknown) or hex(unknown)
+        names = ", ".join(map(_feature_name, unknown)) or hex(unknown)
         raise RktioError(
             f"{path} uses ext4 features that the library OS doesn't have: {names}",
             hint="make the image without them, with rkt-io-disk create",
@@ -202,6 +201,13 @@ def _check_geometry(path: Path, sb: Superblock) -> None:
             f"{path} is damaged: its superblock makes no sense",
             hint=f"e2fsck -f {path} checks and repairs it",
         )
+
+
+def _feature_name(flag: IntFlag) -> str:
+    """Return e2fsprogs' name of a feature."""
+    if flag is Incompat.BITS64:
+        return "64bit"
+    return str(flag.name or hex(flag)).lower()
 
 
 def _what_else(head: bytes) -> str:
