@@ -27,7 +27,7 @@ struct archive {
 
 static void append(struct archive *a, const void *data, size_t len)
 {
-	if (a->dst && a->len <= a->cap && len <= a->cap - a->len)
+	if (len && a->dst && a->len <= a->cap && len <= a->cap - a->len)
 		memcpy(a->dst + a->len, data, len);
 	a->len += len;
 }

@@ -25,6 +25,10 @@ int rt_launch_refuse(struct rt_launch_check *p, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(p->error + used, p->error_size - used, format, args);
 	va_end(args);
+	/* It may quote the record, and goes to a terminal. */
+	for (char *c = p->error; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 	return -EINVAL;
 }
 

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Writes the initramfs for the record on standard input to standard output. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "initramfs.h"
+#include "launch.h"
+
+int main(void)
+{
+	static char record[LAUNCH_BYTES_MAX];
+	struct rt_launch launch = { .record = record };
+	size_t size;
+	char *archive;
+
+	launch.record_bytes = fread(record, 1, sizeof(record), stdin);
+	size = rt_initramfs_size(&launch);
+	archive = malloc(size);
+	if (!archive || rt_initramfs_build(archive, size - 1, &launch) ||
+	    rt_initramfs_build(archive, size, &launch) != size)
+		return 1;
+	return fwrite(archive, 1, size, stdout) != size;
+}
