@@ -62,6 +62,7 @@ class Guest:
     """A folder that looks like the initramfs, with the image's root in /image."""
 
     path: Path
+    pid1: Path
 
     @property
     def image(self) -> Path:
@@ -75,6 +76,8 @@ class Guest:
 
     def command(self, entries: tuple[str, ...], before: str = "") -> list[str]:
         root = () if any(entry.startswith("root=") for entry in entries) else ("root=vda:ext4:rw",)
+        # PID 1 removes both.
+        shutil.copy(self.pid1, self.path / "init")
         (self.path / "launch").write_bytes(record(*root, *entries))
         script = f'{before}exec chroot "$0" /init'
         return ["unshare", *NAMESPACES, "--kill-child", "sh", "-ec", script, str(self.path)]
@@ -100,10 +103,9 @@ class Guest:
 
 @pytest.fixture
 def guest(tmp_path: Path, pid1: Path, probe: Path) -> Guest:
-    guest = Guest(tmp_path / "guest")
+    guest = Guest(tmp_path / "guest", pid1)
     for name in ("dev", "root", "image/dev", "image/proc", "image/sys", "image/run", "image/etc"):
         (guest.path / name).mkdir(parents=True)
     (guest.image / "tmp").mkdir()
-    shutil.copy(pid1, guest.path / "init")
     guest.install("usr/bin/probe", probe.read_bytes())
     return guest

@@ -10,7 +10,7 @@ int main(void)
 {
 	static char record[LAUNCH_BYTES_MAX];
 	struct rt_launch launch = { .record = record };
-	size_t size;
+	size_t size, written;
 	char *archive;
 
 	launch.record_bytes = fread(record, 1, sizeof(record), stdin);
@@ -19,5 +19,7 @@ int main(void)
 	if (!archive || rt_initramfs_build(archive, size - 1, &launch) ||
 	    rt_initramfs_build(archive, size, &launch) != size)
 		return 1;
-	return fwrite(archive, 1, size, stdout) != size;
+	written = fwrite(archive, 1, size, stdout);
+	free(archive);
+	return written != size;
 }
