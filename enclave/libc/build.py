@@ -64,7 +64,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def build(output: Path, tarball: Path | None, jobs: int) -> None:
-    """Leave in `output`: the loader, lib/, include/ and bin/rkt-io-musl-gcc."""
+    """Leave in `output`: the loader, lib/, include/, bin/rkt-io-musl-gcc and musl's licence."""
     for program, package in (("gcc", "gcc"), ("make", "make"), ("patch", "patch")):
         require(program, package)
     cache = Path(os.environ.get("RKT_IO_CACHE") or Path.home() / ".cache/rkt-io").resolve()
@@ -115,6 +115,7 @@ def make_libc(result: Path, tarball: Path, release: musl_source.Release, jobs: i
             quietly(make, folder)
         quietly([*make, "install", f"DESTDIR={work / 'tree'}"], folder)
         arrange(work / "tree")
+        shutil.copy(folder / "COPYRIGHT", work / "tree")
         # Another build of the same inputs may have been faster.
         if not result.is_dir():
             (work / "tree").rename(result)

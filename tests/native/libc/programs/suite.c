@@ -26,9 +26,7 @@ static const struct {
 	{ "stdio", test_stdio },
 	{ "registers", test_registers },
 	{ "entry_read_only", test_entry_read_only },
-#ifdef DYNAMIC
 	{ "dlopen", test_dlopen },
-#endif
 };
 
 static int run(const char *name)
