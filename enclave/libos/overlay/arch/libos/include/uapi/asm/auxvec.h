@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _UAPI_ASM_LIBOS_AUXVEC_H
+#define _UAPI_ASM_LIBOS_AUXVEC_H
+#define AT_SYSINFO_EHDR		33
+#define AT_VECTOR_SIZE_ARCH	3	/* SYSINFO_EHDR, MINSIGSTKSZ, LIBOS_SYSCALL */
+#endif

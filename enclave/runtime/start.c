@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From the launcher's exec to the library kernel: read the launch record, make
+ * memory, open what was passed, and never come back.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "blk.h"
+#include "console.h"
+#include "eal.h"
+#include "initramfs.h"
+#include "launch.h"
+#include "net.h"
+#include "runtime.h"
+
+#include "../libos/overlay/arch/libos/include/asm/hostcall_entry.h"
+
+#define HWCAP2_FSGSBASE 2
+
+extern char _end[];
+
+static struct rt_boot boot;
+
+void rt_fail(const char *format, ...)
+{
+	va_list args;
+
+	rt_console_restore();
+	fprintf(stderr, "rkt-io: ");
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	_exit(LAUNCH_STATUS_FAILED);
+}
+
+/* The address map is fixed: the host must not scatter stack and heap into it. */
+static void fix_addresses(char **argv)
+{
+	if (personality(0xffffffff) & ADDR_NO_RANDOMIZE)
+		return;
+	if (personality(ADDR_NO_RANDOMIZE) == -1)
+		return;
+	execv("/proc/self/exe", argv);
+	rt_fail("cannot start again without address randomisation: %s", strerror(errno));
+}
+
+static void check_host(void)
+{
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE))
+		rt_fail("this machine has no FSGSBASE; Linux 5.9 or later on a CPU since 2013 is needed");
+	if ((unsigned long)_end > LIBOS_RAM_BASE)
+		rt_fail("the executable is larger than its place in the address map");
+}
+
+static void place_initramfs(const struct rt_launch *launch)
+{
+	size_t bytes = rt_initramfs_size(launch);
+	unsigned long start = (LIBOS_RAM_BASE + launch->memory_bytes - bytes) & ~4095UL;
+
+	boot.initrd = start;
+	boot.initrd_bytes = rt_initramfs_build((void *)start, bytes, launch);
+	if (!boot.initrd_bytes)
+		rt_fail("the launch record does not fit into memory");
+}
+
+static void describe(const struct rt_launch *launch)
+{
+	boot.ram_bytes = launch->memory_bytes;
+	boot.image_end = (unsigned long)_end;
+	boot.tsc_khz = rt_tsc_khz();
+	boot.cpus = launch->cpus;
+	boot.poll_mode = launch->poll;
+	if (getrandom(boot.seed, sizeof(boot.seed), 0) != sizeof(boot.seed))
+		rt_fail("the host gives no random numbers: %s", strerror(errno));
+	snprintf(boot.cmdline, sizeof(boot.cmdline),
+		 "loglevel=%u thp_anon=64K:always panic=-1 transparent_hugepage=always",
+		 launch->loglevel);
+}
+
+static void start_devices(const struct rt_launch *launch)
+{
+	char error[256];
+
+	if (launch->disk_count &&
+	    rt_blk_start(launch->disks, launch->disk_count, launch->cpus, error, sizeof(error)))
+		rt_fail("%s", error);
+	if (launch->net.present) {
+		struct rt_net_config config = {
+			.tap_fd = launch->net.fd,
+			.mtu = launch->net.mtu,
+			.tsc_hz = boot.tsc_khz * 1000,
+		};
+		int err;
+
+		memcpy(config.mac, launch->net.mac, sizeof(config.mac));
+		err = rt_net_start(&config);
+		if (err)
+			rt_fail("cannot start the network: %s (%s)", rt_eal_error(), strerror(-err));
+	}
+}
+
+static unsigned long host_stack(void)
+{
+	char *stack = mmap(NULL, RT_HOST_STACK_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (stack == MAP_FAILED)
+		rt_fail("cannot make a stack: %s", strerror(errno));
+	return (unsigned long)stack + RT_HOST_STACK_BYTES;
+}
+
+static unsigned long fs_base(void)
+{
+	unsigned long base;
+
+	asm volatile("rdfsbase %0" : "=r" (base));
+	return base;
+}
+
+/* A further CPU: its host thread leaves for the library kernel at once. */
+struct secondary {
+	unsigned int cpu;
+	unsigned long gs_base, sp;
+	void (*entry)(void);
+};
+
+static void *run_secondary(void *arg)
+{
+	struct secondary self = *(struct secondary *)arg;
+
+	rt_net_thread_start();
+	libos_set_host_thread(self.cpu, fs_base(), host_stack());
+	rt_thread_start(self.cpu);
+	asm volatile("wrgsbase %0\n"
+		     "mov %1, %%rsp\n"
+		     "xor %%ebp, %%ebp\n"
+		     "call *%2\n"
+		     :: "r" (self.gs_base), "r" (self.sp), "r" (self.entry) : "memory");
+	__builtin_unreachable();
+}
+
+static long create_thread(void *arg)
+{
+	pthread_t thread;
+
+	return -pthread_create(&thread, NULL, run_secondary, arg);
+}
+
+int rt_start_cpu(unsigned int cpu, unsigned long gs_base, void (*entry)(void), unsigned long sp)
+{
+	static struct secondary secondaries[RT_CPUS_MAX];
+
+	secondaries[cpu] = (struct secondary){ cpu, gs_base, sp, entry };
+	return libos_hostcall(create_thread, &secondaries[cpu]);
+}
+
+int main(int argc, char **argv)
+{
+	static struct rt_launch launch;
+
+	if (argc != 2)
+		rt_fail("this program is started by rkt-io-run");
+	fix_addresses(argv);
+	check_host();
+	rt_launch_read(argv[1], &launch);
+	rt_stats_wanted = launch.stats;
+	rt_process = getpid();
+	describe(&launch);
+	rt_console_start(&launch);
+	rt_memory_start(launch.memory_bytes);
+	start_devices(&launch);
+	place_initramfs(&launch);
+	prctl(PR_SET_DUMPABLE, 0);
+	rt_signals_start();
+	rt_thread_start(0);
+	libos_start(&boot, fs_base(), host_stack());
+}

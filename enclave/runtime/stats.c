@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* --stats: what the enclave did, on standard error at its end. */
+#include <stdio.h>
+
+#include "blk.h"
+#include "hostcall.h"
+#include "runtime.h"
+
+#include "../libos/overlay/arch/libos/include/asm/runtime_net.h"
+
+bool rt_stats_wanted;
+
+static void print_kernel(void)
+{
+	const struct libos_stats *s = &libos_stats;
+
+	fprintf(stderr, "rkt-io: system calls %lu, trapped %lu, sites rewritten %lu\n",
+		s->syscalls, s->trapped, s->rewritten);
+	fprintf(stderr, "rkt-io: host calls %lu, sleeps %lu, ticks %lu\n",
+		hostcall_count, s->idle_waits, s->ticks);
+	fprintf(stderr, "rkt-io: page faults %lu, refills %lu, maps %lu, unmaps %lu, protects %lu, slot switches %lu, full flushes %lu\n",
+		s->faults, s->refills, s->host_maps, s->host_unmaps, s->host_protects,
+		s->slot_switches, s->full_flushes);
+}
+
+static void print_net(void)
+{
+	struct rt_net_stats s;
+
+	if (!rt_net_info)
+		return;
+	rt_net_stats(&s);
+	fprintf(stderr, "rkt-io: packets sent %lu (%lu bytes), received %lu (%lu bytes), dropped %lu; not direct: %lu writes, %lu reads (%lu empty) of the tap\n",
+		s.tx_packets, s.tx_bytes, s.rx_packets, s.rx_bytes, s.tx_dropped + s.rx_dropped,
+		s.host_writes, s.host_reads, s.host_reads_empty);
+}
+
+static void print_blk(void)
+{
+	struct rt_blk_stats s;
+
+	rt_blk_stats_read(&s);
+	fprintf(stderr, "rkt-io: blocks read %llu (%llu bytes), written %llu (%llu bytes), flushes %llu; not direct: %llu calls of io_uring\n",
+		s.requests[RT_BLK_READ], s.read_bytes, s.requests[RT_BLK_WRITE],
+		s.written_bytes, s.requests[RT_BLK_FLUSH], s.enters);
+}
+
+void rt_stats_print(void)
+{
+	print_kernel();
+	print_net();
+	print_blk();
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* CPUs asleep and awake: the one wait call, kicks between CPUs, the way out. */
+#include <errno.h>
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include "console.h"
+#include "hostcall.h"
+#include "runtime.h"
+
+#include "../libos/overlay/arch/libos/include/asm/hostcall_entry.h"
+
+enum { WAIT_FDS_MAX = 64 };
+
+struct rt_cpu rt_cpus[RT_CPUS_MAX];
+int rt_process;
+
+static int wait_fds[WAIT_FDS_MAX];
+static unsigned int wait_count;
+static unsigned int host_signals;
+static unsigned int wait_lock;
+
+static void lock(void)
+{
+	while (__atomic_exchange_n(&wait_lock, 1, __ATOMIC_ACQUIRE))
+		hostcall_sched_yield();
+}
+
+static void unlock(void)
+{
+	__atomic_store_n(&wait_lock, 0, __ATOMIC_RELEASE);
+}
+
+void rt_wait_del(int fd)
+{
+	unsigned int i;
+
+	lock();
+	for (i = 0; i < wait_count; i++)
+		if (wait_fds[i] == fd)
+			wait_fds[i--] = wait_fds[--wait_count];
+	unlock();
+}
+
+/* Once is enough: a descriptor is never in the list twice. */
+void rt_wait_add(int fd)
+{
+	rt_wait_del(fd);
+	lock();
+	if (wait_count < WAIT_FDS_MAX)
+		wait_fds[wait_count++] = fd;
+	unlock();
+}
+
+void rt_idle_wait(unsigned int cpu)
+{
+	struct rt_cpu *self = &rt_cpus[cpu];
+	struct pollfd host_fds[WAIT_FDS_MAX];
+	unsigned int i, n;
+
+	lock();
+	n = wait_count;
+	for (i = 0; i < n; i++)
+		host_fds[i] = (struct pollfd){ .fd = wait_fds[i], .events = POLLIN };
+	unlock();
+	hostcall_ppoll(host_fds, n, &self->timeout);
+}
+
+/*
+ * From here on a signal makes the timeout zero, so that one which comes
+ * between the last look for work and the wait is not slept over.
+ */
+void rt_idle_prepare(unsigned int cpu, unsigned long long timeout_ns)
+{
+	struct rt_cpu *self = &rt_cpus[cpu];
+
+	self->timeout.tv_sec = timeout_ns / 1000000000;
+	self->timeout.tv_nsec = timeout_ns % 1000000000;
+	__atomic_store_n(&self->asleep, true, __ATOMIC_SEQ_CST);
+}
+
+void rt_idle_done(unsigned int cpu)
+{
+	__atomic_store_n(&rt_cpus[cpu].asleep, false, __ATOMIC_SEQ_CST);
+}
+
+void rt_kick(unsigned int cpu)
+{
+	if (rt_cpus[cpu].thread)
+		hostcall_tgkill(rt_process, rt_cpus[cpu].thread, RT_SIGNAL_KICK);
+}
+
+void rt_note_signal(int sig)
+{
+	__atomic_fetch_or(&host_signals, 1U << sig, __ATOMIC_SEQ_CST);
+}
+
+unsigned int rt_take_signals(void)
+{
+	return __atomic_exchange_n(&host_signals, 0, __ATOMIC_SEQ_CST);
+}
+
+void rt_yield(void)
+{
+	hostcall_sched_yield();
+}
+
+unsigned long long rt_realtime_ns(void)
+{
+	struct timespec host_time = { 0 };
+
+	hostcall_clock_gettime(0 /* CLOCK_REALTIME */, &host_time);
+	return host_time.tv_sec * 1000000000ULL + host_time.tv_nsec;
+}
+
+static long print_stats(void *unused)
+{
+	(void)unused;
+	rt_stats_print();
+	return 0;
+}
+
+void rt_exit(int code)
+{
+	rt_console_restore();
+	if (rt_stats_wanted)
+		libos_hostcall(print_stats, NULL);
+	hostcall_exit_group(code);
+}
