@@ -98,15 +98,14 @@ def _named_tarball(version: LinuxVersion, path: Path, vouched: str | None) -> tu
 
 def _downloaded_tarball(version: LinuxVersion, target: Path) -> tuple[Path, str]:
     """Fetch Debian's package without root, and take only the tarball out of it."""
-    release, digest = next(iter(version.sources.items()))
     scratch = target.parent / f"download-{os.getpid()}"
     scratch.mkdir(parents=True)
     try:
-        _apt_download(f"{version.package}={release}", scratch)
+        release = _apt_download(version, scratch)
         (package,) = scratch.glob("*.deb")
         run(["dpkg-deb", "-x", package, scratch / "unpacked"])
         got = scratch / "unpacked/usr/src" / target.name
-        if sha256(got) != digest:
+        if (digest := sha256(got)) != version.sources[release]:
             raise RktioError(f"{package.name} holds a tarball with an unknown checksum")
         got.replace(target)
     finally:
@@ -114,17 +113,19 @@ def _downloaded_tarball(version: LinuxVersion, target: Path) -> tuple[Path, str]
     return target, digest
 
 
-def _apt_download(package: str, folder: Path) -> None:
-    print(f"downloading {package}", flush=True)
-    # apt's own sandbox user cannot write into a folder of ours.
-    done = run(
-        ["apt-get", "-o", "APT::Sandbox::User=", "download", package], cwd=folder, check=False
+def _apt_download(version: LinuxVersion, folder: Path) -> str:
+    """Download the first known revision that apt can find, and return which."""
+    for release in version.sources:
+        package = f"{version.package}={release}"
+        # apt's own sandbox user cannot write into a folder of ours.
+        command = ["apt-get", "-o", "APT::Sandbox::User=", "download", package]
+        if run(command, cwd=folder, check=False).returncode == 0:
+            print(f"downloaded {package}", flush=True)
+            return release
+    raise RktioError(
+        f"apt-get can download none of {version.package} {', '.join(version.sources)}",
+        hint="run `apt-get update`; or give a kernel.org linux-6.12.y tarball: --tarball FILE",
     )
-    if done.returncode != 0:
-        raise RktioError(
-            f"apt-get cannot download {package}",
-            hint="run `apt-get update`; or give a kernel.org linux-6.12.y tarball: --tarball FILE",
-        )
 
 
 def unpack(tarball: Path, tree: Path, patches: Iterable[Path]) -> None:
