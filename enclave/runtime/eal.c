@@ -6,7 +6,8 @@
  *
  *   -Wl,--wrap=get_tsc_freq -Wl,--wrap=eal_log_init
  *   -Wl,--wrap=eal_cpu_detected -Wl,--wrap=eal_cpu_socket_id
- *   -Wl,--whole-archive -l:librte_mempool_stack.a -Wl,--no-whole-archive
+ *   -Wl,--whole-archive -l:librte_mempool_ring.a -l:librte_mempool_stack.a
+ *   -Wl,--no-whole-archive
  *   -Wl,--start-group
  *     -l:librte_ethdev.a -l:librte_bus_vdev.a -l:librte_net.a
  *     -l:librte_meter.a -l:librte_mbuf.a -l:librte_mempool.a

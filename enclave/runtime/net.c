@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 
@@ -89,7 +90,7 @@ static int make_pools(struct rt_net_port *port, const struct rte_eth_dev_info *d
 			MBUF_CACHE, 0, SMALL_ROOM, SOCKET_ID_ANY, "stack");
 	port->large = rte_pktmbuf_pool_create_by_ops("large", LARGE_EXTRA + rings,
 			MBUF_CACHE, 0, RT_NET_LARGE_BYTES, SOCKET_ID_ANY, "stack");
-	return port->small && port->large ? 0 : -ENOMEM;
+	return port->small && port->large ? 0 : -rte_errno;
 }
 
 static int setup_rx(struct rt_net_port *port, const struct rte_eth_dev_info *dev,
