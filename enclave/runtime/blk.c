@@ -118,17 +118,11 @@ static bool operations_work(int fd)
 	return true;
 }
 
-static bool register_files(int fd)
-{
-	int fds[LAUNCH_DISKS_MAX];
-
-	for (unsigned int i = 0; i < rt_blk.disk_count; i++)
-		fds[i] = rt_blk.disks[i].fd;
-	return !syscall(SYS_io_uring_register, fd, IORING_REGISTER_FILES, fds,
-			rt_blk.disk_count);
-}
-
 /*
+ * The files are not registered with the ring: that saves nothing measurable,
+ * and the host gives registered files back, and with them the lock on the
+ * image, only some time after the process has ended.
+ *
  * Completions of direct I/O arrive as work of the submitting thread. By
  * default the host interrupts that thread for each; with COOP_TASKRUN it
  * raises a flag in the ring instead, which the poller sees.
@@ -193,7 +187,6 @@ static int start_ring(struct rt_blk_ring *ring)
 			       &params);
 	if (err)
 		goto out_unmap_sqes;
-	ring->fixed_files = register_files(fd);
 	return 0;
 
 out_unmap_sqes:

@@ -35,7 +35,6 @@ struct rt_blk_slot {
  */
 struct rt_blk_ring {
 	int fd;				/* -1: synchronous system calls instead */
-	bool fixed_files;
 	uint32_t sq_mask;
 	uint32_t cq_mask;
 	uint32_t sq_tail;

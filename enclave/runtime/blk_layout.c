@@ -37,7 +37,6 @@ static bool power_of_two(uint32_t n)
 static void ring_reset(struct rt_blk_ring *ring, int fd)
 {
 	ring->fd = fd;
-	ring->fixed_files = false;
 	ring->sq_tail = 0;
 	ring->cq_head = 0;
 	ring->unsubmitted = 0;

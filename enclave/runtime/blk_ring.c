@@ -206,12 +206,9 @@ static void sq_push(struct rt_blk_ring *ring, unsigned int index)
 
 	sqe = &ring->untrusted_sqes[ring->sq_tail & ring->sq_mask];
 	sqe_operation(sqe, request);
-	sqe->fd = ring->fixed_files ? (int)request->disk :
-				      rt_blk.disks[request->disk].fd;
-	sqe->flags = ring->fixed_files ? IOSQE_FIXED_FILE : 0;
+	sqe->fd = rt_blk.disks[request->disk].fd;
 	/* What could not be done at once may be done by the host's worker. */
-	if (request->retries)
-		sqe->flags |= IOSQE_ASYNC;
+	sqe->flags = request->retries ? IOSQE_ASYNC : 0;
 	sqe->ioprio = 0;
 	sqe->buf_index = 0;
 	sqe->personality = 0;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../../enclave/runtime/blk.h"
+#include "../../../../enclave/runtime/blk.h"
 
 enum { SQ_ENTRIES = RT_BLK_SLOTS, CQ_ENTRIES = 2 * RT_BLK_SLOTS };
 enum { MANY = RT_BLK_SLOTS, BLOCK = 4096 };

@@ -112,4 +112,3 @@ void fuzz(unsigned int seed)
 		fuzz_once();
 	printf("%u of 1000 rings met a lie, %lu requests\n", lies, total);
 }
-
