@@ -9,6 +9,7 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <poll.h>
+#include <time.h>
 
 /* What a pipe that is ready for output takes whole: PIPE_BUF. */
 enum { CHUNK_BYTES = 4096, ERRNO_MAX = 4095 };

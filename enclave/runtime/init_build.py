@@ -53,8 +53,9 @@ def build(output: Path, machine: Path) -> None:
     compiler = os.environ.get("CC", "gcc").split()
     words = [*compiler, *COMPILE, *LINK, *SOURCES, machine, f"-I{HERE}", "-o", output]
     subprocess.run(words, check=True)
+    reader = os.environ.get("READELF", "readelf")
     listed = subprocess.run(
-        ["readelf", "--relocs", "--wide", output], check=True, capture_output=True, text=True
+        [reader, "--relocs", "--wide", output], check=True, capture_output=True, text=True
     ).stdout
     if "no relocations" not in listed:
         output.unlink()

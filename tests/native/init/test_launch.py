@@ -148,9 +148,7 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("tty=yes", "not a number from 0 to 1"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(
-    report: Path, disk: int, entry: str, reason: str
-) -> None:
+def test_a_wrong_value_is_refused_by_name(report: Path, disk: int, entry: str, reason: str) -> None:
     entries = (f"disk={disk}:rw:buffered", *PLAIN, entry.replace("FD", str(disk)))
     assert reason in refused(read_bytes(report, record(*entries), disk))
 

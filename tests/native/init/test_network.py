@@ -62,18 +62,6 @@ def test_an_ipv6_address_is_usable_at_once(guest: Guest) -> None:
     assert (prefix, name, int(flags, 16) & tentative) == ("40", "eth0", 0)
 
 
-def test_a_program_can_bind_the_address_when_it_starts(guest: Guest) -> None:
-    told = output(
-        guest,
-        NET,
-        "addr=10.0.1.1/24",
-        *CAT,
-        "arg=/sys/class/net/eth0/operstate",
-        before=ETH0,
-    )
-    assert told == "up\n"
-
-
 def test_router_advertisements_of_the_host_are_ignored(guest: Guest) -> None:
     path = "/proc/sys/net/ipv6/conf/eth0/accept_ra"
     told = output(guest, NET, "addr=fd00::1/64", *CAT, f"arg={path}", before=ETH0)
@@ -107,7 +95,9 @@ def test_ipv6_addresses_are_read_as_rfc_4291_writes_them(
     assert packed in told
 
 
-@pytest.mark.parametrize("text", ["1:2", "1::2::3", "12345::", ":1::", "1:", "::g", "10.0.1", ":::"])
+@pytest.mark.parametrize(
+    "text", ["1:2", "1::2::3", "12345::", ":1::", "1:", "::g", "10.0.1", ":::"]
+)
 def test_what_is_no_address_is_refused(guest: Guest, text: str) -> None:
     line = failure(guest, NET, f"addr={text}/8", PROBE, before=ETH0)
     assert f"malformed address: {text}/8" in line

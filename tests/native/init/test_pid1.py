@@ -54,9 +54,7 @@ def failure(guest: Guest, *entries: str, before: str = "") -> str:
 def test_the_program_gets_its_arguments_and_exactly_its_environment(guest: Guest) -> None:
     told = output(guest, PROBE, "arg=report", "arg=", "arg=a b\nc", "env=A=b=c", "env=EMPTY=")
     lines = told.split("cwd=")[0]
-    assert lines == (
-        "arg=/usr/bin/probe\narg=report\narg=\narg=a b\nc\nenv=A=b=c\nenv=EMPTY=\n"
-    )
+    assert lines == ("arg=/usr/bin/probe\narg=report\narg=\narg=a b\nc\nenv=A=b=c\nenv=EMPTY=\n")
 
 
 def test_the_program_starts_with_a_clean_slate(guest: Guest) -> None:

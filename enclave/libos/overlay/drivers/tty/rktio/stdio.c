@@ -17,7 +17,7 @@
 #include <linux/uio.h>
 #include <linux/wait.h>
 
-#include <asm/poll.h>
+#include <asm/poller.h>
 #include <asm/runtime_console.h>
 
 #include "rktio_console.h"

@@ -13,7 +13,7 @@
 #include <linux/tty_driver.h>
 #include <linux/tty_flip.h>
 
-#include <asm/poll.h>
+#include <asm/poller.h>
 #include <asm/runtime_console.h>
 
 #include "rktio_console.h"
