@@ -14,7 +14,7 @@ MARK = re.compile(r"SPDX-License-Identifier: ([\w.-]+)")
 # The first pattern that a path matches decides.
 LICENCES = (
     (r"enclave/libos/overlay/", "GPL-2.0-only"),
-    (r"enclave/.*\.(py|build|version)$|enclave/.*/entry\.syms$", "Apache-2.0"),
+    (r"enclave/.*\.(py|build|version)$", "Apache-2.0"),
     (r"enclave/libos/(patches|config)/", "GPL-2.0-only"),
     (r"enclave/libc/", "MIT"),
     (r"(enclave|abi|host)/", "GPL-2.0-only"),
@@ -24,7 +24,7 @@ LICENCES = (
 # Texts that can't carry the line: licences, an empty marker, explanations and plain tables.
 WITHOUT = re.compile(
     r"LICENSE$|LICENSES/|.*/py\.typed$|.*\.patch$|enclave/libos/patches/README$"
-    r"|.*/testdata/|enclave/libc/musl\.version$"
+    r"|.*/testdata/|enclave/libc/musl\.version$|enclave/libos/entry\.syms$"
 )
 
 
