@@ -17,7 +17,7 @@
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 
-#include <asm/poll.h>
+#include <asm/poller.h>
 #include <asm/runtime.h>
 #include <asm/runtime_blk.h>
 
