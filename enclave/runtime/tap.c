@@ -19,11 +19,8 @@
 #include <rte_mbuf.h>
 #include <rte_net.h>
 
+#include "hostcall.h"
 #include "tap_queue.h"
-
-/* From hostcall.c: raw system calls, -errno on failure. */
-long hostcall_readv(int fd, const struct iovec *iov, int count);
-long hostcall_writev(int fd, const struct iovec *iov, int count);
 
 enum {
 	TCP_CSUM_OFFSET = 16,

@@ -65,9 +65,10 @@ pytestmark = pytest.mark.needs("gcc", "ip", "root", "tun", "x86_64")
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program with the checks, linked with DPDK as the enclave is."""
-    if not Path("/usr/include/dpdk/rte_config.h").exists() and not Path(
-        "/usr/include/x86_64-linux-gnu/dpdk/rte_config.h"
-    ).exists():
+    if (
+        not Path("/usr/include/dpdk/rte_config.h").exists()
+        and not Path("/usr/include/x86_64-linux-gnu/dpdk/rte_config.h").exists()
+    ):
         pytest.skip("DPDK is not installed (sudo apt-get install libdpdk-dev)")
     output = tmp_path_factory.mktemp("net") / "checks"
     sources = [*(RUNTIME / name for name in SOURCES), *sorted(HERE.glob("programs/*.c"))]

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "../../../../enclave/runtime/eal.h"
+#include "../../../../enclave/runtime/hostcall.h"
 #include "../../../../enclave/runtime/net.h"
 
 unsigned int link_writes_refused;
@@ -48,8 +49,6 @@ void link_fail_at(const char *file, int line, const char *format, ...)
 /* ---- what the rest of the enclave provides ---- */
 
 void rt_wait_add(int fd);
-long hostcall_readv(int fd, const struct iovec *iov, int count);
-long hostcall_writev(int fd, const struct iovec *iov, int count);
 
 static long cross(long (*fn)(void *), void *arg)
 {
