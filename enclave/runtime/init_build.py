@@ -51,7 +51,8 @@ LINK = (
 def build(output: Path, machine: Path) -> None:
     """Compile and link into `output`; OSError or CalledProcessError on failure."""
     compiler = os.environ.get("CC", "gcc").split()
-    words: list[str | Path] = [*compiler, *COMPILE, *LINK, *SOURCES, machine, f"-I{HERE}", "-o", output]
+    sources: list[str | Path] = [*SOURCES, machine]
+    words = [*compiler, *COMPILE, *LINK, *sources, f"-I{HERE}", "-o", output]
     subprocess.run(words, check=True)
     reader = os.environ.get("READELF", "readelf")
     listed = subprocess.run(
