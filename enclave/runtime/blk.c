@@ -3,7 +3,6 @@
  * Disks at start-up: what each file can do, and one io_uring per CPU. Ends
  * before the lock-down, so libc is at hand; blk_ring.c takes over from here.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>

@@ -24,7 +24,7 @@ Disk = Callable[..., subprocess.CompletedProcess[str]]
 
 def compiled(output: Path, *arguments: str | Path) -> Path:
     """Compile and link; warnings are errors."""
-    flags = ("-std=gnu11", "-O2", "-Wall", "-Werror", "-I", RUNTIME)
+    flags = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Werror", "-I", RUNTIME)
     subprocess.run(["gcc", *flags, *arguments, "-o", output], check=True)
     return output
 

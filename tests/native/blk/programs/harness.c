@@ -9,7 +9,6 @@
  * -b claims a size for the disk. FILE is a path, or @N: descriptor N. Exit
  * status 0: the command's promise held.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

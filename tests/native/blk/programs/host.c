@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The real host behind the harness: its calls, its policy, its sleep. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
