@@ -81,19 +81,13 @@ static void store_regs(greg_t *g, const struct pt_regs *regs)
 	g[REG_EFL] = regs->flags;
 }
 
-static void wake_sleeper(void)
+/* A signal that comes before the wait, not in it, must end it all the same. */
+static void end_sleep(struct rt_cpu *cpu)
 {
-	int thread = 0;
-	unsigned int cpu;
-
-	/* Which CPU are we? gettid is no host call to be had: ask the stack. */
-	for (cpu = 0; cpu < RT_CPUS_MAX; cpu++) {
-		if (__atomic_load_n(&rt_cpus[cpu].asleep, __ATOMIC_SEQ_CST)) {
-			rt_cpus[cpu].timeout.tv_sec = 0;
-			rt_cpus[cpu].timeout.tv_nsec = 0;
-		}
-	}
-	(void)thread;
+	if (!__atomic_load_n(&cpu->asleep, __ATOMIC_SEQ_CST))
+		return;
+	cpu->timeout.tv_sec = 0;
+	cpu->timeout.tv_nsec = 0;
 }
 
 static void classify(struct libos_trap *trap, struct pt_regs *regs, int sig,
@@ -136,7 +130,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	classify(&trap, &regs, sig, info, host->gregs);
 	libos_trap(&trap);
 	if (trap.kind == LIBOS_TRAP_TICK || trap.kind == LIBOS_TRAP_SIGNAL)
-		wake_sleeper();
+		end_sleep(&rt_cpus[trap.cpu]);
 	store_regs(host->gregs, &regs);
 	rt_resume(host->gregs, host->fpregs);
 }

@@ -114,6 +114,7 @@ static void fault(struct libos_trap *trap)
 
 void libos_trap(struct libos_trap *trap)
 {
+	trap->cpu = raw_smp_processor_id();
 	switch (trap->kind) {
 	case LIBOS_TRAP_SYSCALL:
 		libos_stats.trapped++;

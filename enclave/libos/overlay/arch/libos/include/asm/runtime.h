@@ -29,6 +29,7 @@ struct libos_trap {
 	int sig, code;			/* LIBOS_TRAP_FAULT: the host's siginfo */
 	unsigned long address, error;	/* LIBOS_TRAP_FAULT: CR2 and error code */
 	struct pt_regs *regs;		/* interrupted state; on return, where to go */
+	unsigned int cpu;		/* out: whose host thread this is */
 };
 
 /* kernel -> runtime: nothing of these uses TLS, SIMD or much stack */
