@@ -70,7 +70,9 @@ def _check(path: Path, recipe: Recipe, force: bool) -> None:
             hint="--debian redis-server, --tar, --directory or --copy",
         )
     if recipe.size_bytes is not None and recipe.size_bytes < MIN_IMAGE_BYTES:
-        raise RktioError(f"an image has at least {scaled_bytes(MIN_IMAGE_BYTES)}", hint="--size 8M")
+        raise RktioError(
+            f"an image has at least {scaled_bytes(MIN_IMAGE_BYTES)}", hint="--size 16M"
+        )
     if path.exists() and not path.is_file():
         raise RktioError(f"{path} exists and is not a file")
     if path.exists() and not force:

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from rktio.common.run import require, run
+from rktio.image.allocator import ImageFullError
 from rktio.image.ondisk import Inode
 from rktio.image.tree import Tree
 
@@ -18,7 +19,7 @@ BLOCK_BYTES = 4096
 INODE_BYTES = 256
 MIB = 1 << 20
 MIN_FREE_BYTES = 256 * MIB
-MIN_IMAGE_BYTES = 8 * MIB
+MIN_IMAGE_BYTES = 16 * MIB
 BYTES_PER_INODE = 16384
 # Linux 6.12 and every e2fsprogs since 1.43 know these. Not resize_inode, which reserves
 # space for growing while mounted, and not orphan_file, which e2fsprogs 1.46 can't read.
@@ -26,7 +27,10 @@ FEATURES = (
     "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"
     "large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 )
-CONFIGURATION = "[defaults]\n\tblocksize = 4096\n[fs_types]\n\text4 = {\n\t}\n"
+# mke2fs asks for its types by name, and the host's file could change the image.
+CONFIGURATION = "[fs_types]\n" + "".join(
+    f"\t{name} = {{\n\t}}\n" for name in ("ext4", "floppy", "small", "big", "huge")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,13 @@ def default_size(need: Need) -> int:
 
 
 def make_empty(path: Path, size_bytes: int, need: Need, *, uuid: UUID, epoch: int) -> None:
-    """Make a file system in the file `path`, which must be new and sparse."""
+    """Make a file system in the file `path`, which must be new and sparse.
+
+    Raises ImageFullError where not even the file system's own structures fit.
+    """
+    own = _inodes(size_bytes, need) * INODE_BYTES + _journal_bytes(size_bytes)
+    if own + size_bytes // 64 + MIB > size_bytes:
+        raise ImageFullError("the image has no room for its inodes")
     os.truncate(path, size_bytes)
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration:
         configuration.write(CONFIGURATION)
