@@ -13,6 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # Does what the program's first argument says, with the descriptors an enclave would have.
 ENCLAVE = """\
 #!/bin/bash
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mapfile -d '' record <"/dev/fd/$1"
 words=()
 for pair in "${record[@]}"; do
@@ -25,6 +26,7 @@ sigpipe) grep SigIgn /proc/$$/status ;;
 exit) exit "${words[2]}" ;;
 kill) kill "-${words[2]}" $$ ;;
 cat) exec cat ;;
+tap) ip -oneline -details link; ip -oneline address; ip route; ip -6 route ;;
 sleep) echo started; exec sleep 1000 ;;
 stubborn) trap '' TERM; echo started; while :; do read -t 1 -r _ <>/dev/fd/1; done ;;
 esac

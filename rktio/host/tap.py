@@ -34,6 +34,10 @@ TUN_F_TSO6 = 0x04
 
 VNET_HDR_BYTES = 12  # struct virtio_net_hdr_v1
 IFREQ = struct.Struct("16sH22x")
+IFREQ_VALUE = 16  # offset of the value, after the name
+SIOCGIFFLAGS = 0x8913
+SIOCGIFMTU = 0x8921
+IFF_UP = 0x1
 
 IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
 
@@ -169,12 +173,19 @@ def _complete(link: Rtnetlink, name: str, index: int, plan: NetPlan) -> None:
 
 
 def _is_up(name: str) -> bool:
-    flags = int(Path(f"/sys/class/net/{name}/flags").read_text(), 16)
-    return bool(flags & 1)
+    (flags,) = struct.unpack_from("=H", _interface(SIOCGIFFLAGS, name), IFREQ_VALUE)
+    return bool(flags & IFF_UP)
 
 
 def _mtu(name: str) -> int:
-    return int(Path(f"/sys/class/net/{name}/mtu").read_text())
+    (mtu,) = struct.unpack_from("=i", _interface(SIOCGIFMTU, name), IFREQ_VALUE)
+    return int(mtu)
+
+
+def _interface(request: int, name: str) -> bytes:
+    """Ask this network namespace; /sys/class/net may belong to another (netdevice(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        return fcntl.ioctl(control, request, IFREQ.pack(name.encode(), 0))
 
 
 def _set_ipv6(name: str, wanted: bool) -> None:
