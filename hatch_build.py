@@ -22,7 +22,9 @@ class EnclaveBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             return
         binary = Path(self.root) / BUILT
         if not binary.is_file():
-            raise SystemExit(f"rkt-io: {BUILT} does not exist; run `make build` before `python -m build`")
+            raise SystemExit(
+                f"rkt-io: {BUILT} does not exist; run `make build` before `python -m build`"
+            )
         if self.target_name == "sdist":
             build_data["force_include"][str(binary)] = BUILT
             return
