@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rktio.cli.report import STATUS_USAGE, Parser, reported
 from rktio.common.errors import RktioError
@@ -121,8 +122,14 @@ def _create(options: argparse.Namespace) -> int:
         mirrors=tuple(options.mirror),
         size_bytes=None if options.size is None else parse_size(options.size),
     )
+    # A killed build must still unmount its chroot and remove what is half made.
+    signal.signal(signal.SIGTERM, _terminated)
     create_image(options.image or options.output, recipe, force=options.force)
     return 0
+
+
+def _terminated(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _ls_arguments(parser: argparse.ArgumentParser) -> None:

@@ -109,7 +109,7 @@ def _gather(recipe: Recipe, spool: Path, epoch: int | None) -> Tree:
 def _write(path: Path, tree: Tree, size_bytes: int | None, epoch: int | None, force: bool) -> None:
     need = need_of(tree)
     size = default_size(need) if size_bytes is None else size_bytes
-    data = sum(node.content.data_bytes for node in set(tree.nodes.values()) if node.content)
+    data = sum(node.content.read_bytes for node in set(tree.nodes.values()) if node.content)
     with _new_file(path, force) as (fd, temporary):
         try:
             uuid = UUID(bytes=tree.digest()[:16], version=5)

@@ -81,11 +81,10 @@ def install(
     """Install `packages` and what they need into the tar archive `target`."""
     check_packages(packages, suite)
     mmdebstrap = require("mmdebstrap", "mmdebstrap")
-    mode = _mode()
     with _cache() as cache:
-        command = _command(mmdebstrap, mode, packages, suite, mirrors, cache)
+        command = _command(mmdebstrap, mode(), packages, suite, mirrors, cache)
         with target.open("wb") as output:
-            _run(command, output.fileno(), packages, suite, epoch)
+            _run(command, output.fileno(), packages, epoch, cache / "mmdebstrap.log", suite)
 
 
 def trim(tree: Tree) -> None:
@@ -99,7 +98,7 @@ def trim(tree: Tree) -> None:
 
 def _command(
     mmdebstrap: Path,
-    mode: str,
+    chroot_mode: str,
     packages: Sequence[str],
     suite: str,
     mirrors: Sequence[str],
@@ -109,7 +108,7 @@ def _command(
     lists = shlex.quote(str(cache / "lists"))
     return [
         str(mmdebstrap),
-        f"--mode={mode}",
+        f"--mode={chroot_mode}",
         "--variant=essential",
         "--architectures=amd64",
         "--format=tar",
@@ -136,7 +135,14 @@ def _command(
     ]
 
 
-def _run(command: list[str], output: int, packages: Sequence[str], suite: str, epoch: int) -> None:
+def _run(
+    command: list[str],
+    output: int,
+    packages: Sequence[str],
+    epoch: int,
+    log_file: Path,
+    suite: str,
+) -> None:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"}
     environment.setdefault("TMPDIR", _work_directory())
     environment["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -155,7 +161,8 @@ def _run(command: list[str], output: int, packages: Sequence[str], suite: str, e
                     progress.note(line.removeprefix("I: ").rstrip("."))
                     progress.advance(1)
             if process.wait():
-                raise _failed(command, log, suite)
+                log_file.write_text(f"{shlex.join(command)}\n" + "\n".join(log) + "\n")
+                raise failure(log, suite, log_file)
     except BaseException:
         _stop(process)
         raise
@@ -187,7 +194,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _failed(command: list[str], log: list[str], suite: str) -> RktioError:
+def failure(log: list[str], suite: str, log_file: Path) -> RktioError:
+    """Return what mmdebstrap's messages mean to the user."""
     for line in log:
         unknown = re.search(r"Unable to locate package (\S+)", line)
         if unknown:
@@ -200,23 +208,31 @@ def _failed(command: list[str], log: list[str], suite: str) -> RktioError:
                 f"cannot download from Debian: {line.lstrip('EWI: ')}",
                 hint="check the network; apt's proxy settings of this host are used",
             )
+        if "does not have a Release file" in line:
+            return RktioError(
+                f"the mirror has no release {suite!r} of Debian",
+                hint="--suite bookworm, for example",
+            )
         if "No space left on device" in line:
             return RktioError(
                 "the disk is full while installing packages", hint="set TMPDIR to a larger disk"
             )
     errors = [line for line in log if line.startswith("E: ")] or log
-    told = "".join(f"\n    {line}" for line in errors[-ERROR_LINES_SHOWN:])
-    return RktioError(f"mmdebstrap failed:{told}", hint=f"try it by hand: {shlex.join(command)}")
+    told = ", ".join(line.removeprefix("E: ") for line in errors[-ERROR_LINES_SHOWN:])
+    return RktioError(f"mmdebstrap failed: {told}", hint=f"all its messages: {log_file}")
 
 
-def _mode() -> str:
+def mode() -> str:
     """Return mmdebstrap's mode: root's own, or a user namespace with subordinate ids."""
     if os.geteuid() == 0:
         return "root"
     require("newuidmap", "uidmap")
     import pwd
 
-    user = pwd.getpwuid(os.geteuid()).pw_name
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
     for path in (Path("/etc/subuid"), Path("/etc/subgid")):
         lines = path.read_text().splitlines() if path.exists() else []
         if not any(line.split(":")[0] in (user, str(os.geteuid())) for line in lines):

@@ -38,9 +38,9 @@ class Content:
     runs: tuple[Run, ...]
 
     @property
-    def data_bytes(self) -> int:
-        """The bytes that are not in holes."""
-        return sum(run.length for run in self.runs)
+    def read_bytes(self) -> int:
+        """The bytes that `chunks` yields in all."""
+        return sum(min(CHUNK_BYTES, self.size - at * CHUNK_BYTES) for at in self._windows())
 
     def chunks(self) -> Iterator[tuple[int, bytearray]]:
         """Yield (offset, bytes) of aligned 1 MiB windows that hold data, in order."""
