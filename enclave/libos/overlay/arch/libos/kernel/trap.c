@@ -105,8 +105,9 @@ static void fault(struct libos_trap *trap)
 		return;
 	}
 	if (!in_user(regs->ip) && !within(regs->ip, libos_exit_fast_begin, libos_exit_full_iret)) {
-		pr_emerg("fault in host code: address %lx ip %lx sp %lx\n",
+		pr_emerg("fault outside the kernel: address %lx ip %lx sp %lx\n",
 			 trap->address, regs->ip, regs->sp);
+		show_stack(NULL, on_kernel_stack(regs->sp) ? (unsigned long *)regs->sp : NULL, KERN_EMERG);
 		rt_exit(125);
 	}
 	redirect_user(regs, libos_async_fault);
