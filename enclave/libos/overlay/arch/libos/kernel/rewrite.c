@@ -34,7 +34,7 @@
 #define BEFORE		8	/* bytes looked at before the syscall ... */
 #define AFTER		3	/* ... and after */
 #define STUB_BYTES	32
-#define HOT		3	/* traps of a site before it is worth it */
+#define HOT		8	/* traps of a site before it is worth it */
 #define FAR_PAGES	0x20000000UL
 #define REACH		0x7ff00000L
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From the runtime's call to start_kernel(), and out of the process again. */
 #include <linux/cpu.h>
+#include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/initrd.h>
 #include <linux/kernel.h>
@@ -77,7 +78,16 @@ void __init mem_init(void)
 
 void __init trap_init(void) { }
 void __init init_IRQ(void) { }
-void free_initmem(void) { }
+
+/*
+ * Nothing is freed; but what boot freed page by page lies in the per-CPU lists
+ * the wrong way round. Given back, it merges, and the pages of a file come in
+ * ascending order: runs that take one host call to map.
+ */
+void free_initmem(void)
+{
+	drain_all_pages(NULL);
+}
 
 /* init says how the program ended: reboot(RESTART2, "exit=N"). */
 void machine_restart(char *command)

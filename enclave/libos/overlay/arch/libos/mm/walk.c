@@ -7,7 +7,8 @@
 #include <linux/sched.h>
 #include "shadow.h"
 
-#define AROUND	16	/* pages of the window that a read fault fills */
+#define AROUND		16	/* pages of the window that a read fault fills */
+#define AROUND_CALLS	4	/* host calls that this is worth */
 
 struct run {
 	u64 frame, mode;	/* of the first page */
@@ -84,9 +85,9 @@ static long map_run(unsigned long base, const struct run *run, u64 *table, u64 *
 /* Reads come in sequences: map what is present in the window around. */
 static long map_around(unsigned long base, int index, u64 *table, u64 *shadow)
 {
-	int i = round_down(index, AROUND), end = i + AROUND;
+	int i = round_down(index, AROUND), end = i + AROUND, calls = 0;
 
-	while (i < end) {
+	while (i < end && calls < AROUND_CALLS) {
 		u64 entry = READ_ONCE(table[i]);
 		struct run run = { entry & _PFN_MASK, mode_of(entry), i, i };
 		long err;
@@ -99,6 +100,7 @@ static long map_around(unsigned long base, int index, u64 *table, u64 *shadow)
 		err = map_run(base, &run, table, shadow, false);
 		if (err)
 			return err;
+		calls++;
 		i = run.high + 1;
 	}
 	return 0;
