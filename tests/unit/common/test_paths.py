@@ -9,6 +9,11 @@ from rktio.common import paths
 from rktio.common.errors import RktioError
 
 
+@pytest.fixture(autouse=True)
+def no_override(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(paths.BINARY_VARIABLE, raising=False)
+
+
 def test_a_checkout_runs_its_own_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "rktio")
     (tmp_path / "enclave" / "libos").mkdir(parents=True)
@@ -36,3 +41,19 @@ def test_a_checkout_that_is_not_built_says_make(
     with pytest.raises(RktioError, match="not built") as caught:
         paths.enclave_binary()
     assert caught.value.hint == f"make -C {tmp_path} build"
+
+
+def test_a_named_enclave_is_run_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = tmp_path / "copy"
+    named.touch()
+    monkeypatch.setenv(paths.BINARY_VARIABLE, str(named))
+    assert paths.enclave_binary() == named
+
+
+def test_a_named_enclave_that_is_missing_says_who_named_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(paths.BINARY_VARIABLE, str(tmp_path / "none"))
+    with pytest.raises(RktioError, match="none does not exist") as caught:
+        paths.enclave_binary()
+    assert caught.value.hint == f"{paths.BINARY_VARIABLE} names no file"
