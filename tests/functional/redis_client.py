@@ -82,14 +82,15 @@ class Redis:
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def is_ready(address: str) -> bool:
-    """Return whether a server has loaded its data and answers."""
+def until_ready(running: Running) -> None:
+    """Wait until a server has loaded its data and answers."""
+    running.until_port(PORT)
+    with Redis(running.address) as redis:
+        running.until(lambda: is_ready(redis), "PONG")
+
+
+def is_ready(redis: Redis) -> bool:
     try:
-        with Redis(address) as redis:
-            return redis("PING") == b"PONG"
-    except (OSError, RedisError):
-        return False
-
-
-def until_ready(running: Running, timeout: float = 20.0) -> None:
-    running.until(lambda: is_ready(running.address), "PONG", timeout)
+        return redis("PING") == b"PONG"
+    except RedisError:
+        return False  # it is loading

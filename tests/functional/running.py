@@ -47,6 +47,25 @@ class Network:
     def is_there(self) -> bool:
         return Path("/sys/class/net", self.tap).exists()
 
+    def connect(self, port: int, timeout: float) -> socket.socket:
+        """Connect over the tap alone: before it is up, a router of the host might answer."""
+        connection = socket.socket()
+        try:
+            connection.settimeout(timeout)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.tap.encode())
+            connection.connect((self.address, port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def answers(self, port: int) -> bool:
+        try:
+            self.connect(port, timeout=0.1).close()
+        except OSError:
+            return False
+        return True
+
 
 @dataclass
 class Running:
@@ -95,7 +114,9 @@ class Running:
             time.sleep(0.005)
 
     def until_port(self, port: int, timeout: float = START_SECONDS) -> None:
-        self.until(lambda: answers(self.address, port), f"answer on port {port}", timeout)
+        network = self.network
+        assert network is not None
+        self.until(lambda: network.answers(port), f"answer on port {port}", timeout)
 
     def until_line(self, pattern: str, timeout: float = START_SECONDS) -> re.Match[str]:
         """Wait for a match in the output and return it."""
@@ -147,14 +168,6 @@ class Running:
     def last_words(self) -> str:
         lines = self.output().splitlines()[-LOG_LINES_SHOWN:]
         return "\n".join([f"$ {' '.join(self.command)}", *lines])
-
-
-def answers(address: str, port: int) -> bool:
-    try:
-        socket.create_connection((address, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def host(*command: str | Path, timeout: float = COMMAND_SECONDS) -> str:
