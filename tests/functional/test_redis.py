@@ -64,7 +64,19 @@ def test_benchmark_from_the_host_completes(server: Running, pipeline: int) -> No
 
 @pytest.mark.needs("redis-benchmark")
 def test_hundreds_of_clients_are_served(server: Running) -> None:
-    options = ("-h", server.address, "-t", "set,get", "-n", "20000", "-c", "400", "-d", "1024", "-q")
+    options = (
+        "-h",
+        server.address,
+        "-t",
+        "set,get",
+        "-n",
+        "20000",
+        "-c",
+        "400",
+        "-d",
+        "1024",
+        "-q",
+    )
     host("redis-benchmark", *options)
     # Connections that live for one request.
     host("redis-benchmark", "-h", server.address, "-t", "get", "-n", "3000", "-k", "0", "-q")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Redis acknowledged is there after SIGKILL, SIGTERM and restart; snapshots are of one moment."""
+"""What Redis acknowledged is there after SIGKILL and restart; a snapshot is of one moment."""
 
 from __future__ import annotations
 
