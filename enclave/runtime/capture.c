@@ -6,9 +6,9 @@
  * what was interrupted, asks the library kernel where to go on, and goes there
  * without rt_sigreturn: the mask is empty, so registers are all there is.
  */
-#include <string.h>
-#include <stdlib.h>
 #include <errno.h>
+#include <linux/audit.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -96,7 +96,8 @@ static void classify(struct libos_trap *trap, struct pt_regs *regs, int sig,
 	switch (sig) {
 	case SIGSYS:
 		trap->kind = LIBOS_TRAP_SYSCALL;
-		regs->orig_ax = info->si_syscall;
+		/* int $0x80 has another table of calls, which we don't have. */
+		regs->orig_ax = info->si_arch == AUDIT_ARCH_X86_64 ? info->si_syscall : -1;
 		regs->ax = -ENOSYS;
 		break;
 	case SIGSEGV:
@@ -109,6 +110,7 @@ static void classify(struct libos_trap *trap, struct pt_regs *regs, int sig,
 		trap->code = info->si_code & 0xff;
 		trap->address = (unsigned long)info->si_addr;
 		trap->error = g[REG_ERR];
+		trap->trap_nr = g[REG_TRAPNO];
 		break;
 	case RT_SIGNAL_TICK:
 	case RT_SIGNAL_KICK:

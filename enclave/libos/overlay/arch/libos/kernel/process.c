@@ -106,6 +106,8 @@ void libos_exit_work(struct pt_regs *regs)
 		if (work & _TIF_NOTIFY_RESUME)
 			resume_user_mode_work(regs);
 	}
+	if (unlikely(current->thread.pin))
+		libos_check_pin();
 	libos_fpu_load();
 }
 

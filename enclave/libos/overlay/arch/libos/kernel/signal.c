@@ -17,7 +17,7 @@ struct rt_sigframe {
 };
 
 #define RED_ZONE	128
-#define FLAGS_OF_USER	(X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_SF | \
+#define FLAGS_OF_USER	(X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_SF | \
 			 X86_EFLAGS_ZF | X86_EFLAGS_AF | X86_EFLAGS_PF | X86_EFLAGS_CF | X86_EFLAGS_RF)
 #define SW_RESERVED	464	/* offset of struct _fpx_sw_bytes in the FXSAVE area */
 
@@ -89,7 +89,7 @@ static void save_sigcontext(struct sigcontext *sc, struct pt_regs *regs,
 	sc->cs = LIBOS_USER_CS;
 	sc->ss = LIBOS_USER_SS;
 	sc->err = current->thread.error_code;
-	sc->trapno = (current->thread.trap_nr & 0xff) == SIGSEGV ? 14 : 0;
+	sc->trapno = current->thread.trap_nr;
 	sc->cr2 = current->thread.fault_address;
 	sc->oldmask = mask;
 	sc->fpstate = fpstate;

@@ -97,7 +97,9 @@ static void fault(struct libos_trap *trap)
 		return;
 	thread->fault_address = trap->address;
 	thread->error_code = trap->error;
-	thread->trap_nr = trap->sig | trap->code << 8;
+	thread->trap_nr = trap->trap_nr;
+	thread->fault_signal = trap->sig;
+	thread->fault_code = trap->code;
 	if (kernel) {
 		redirect(regs, libos_async_kernel_fault,
 			 ((regs->sp - 128) & ~15UL) - sizeof(*regs) - 8);
@@ -147,7 +149,7 @@ void libos_user_fault(struct pt_regs *regs)
 {
 	struct thread_struct *thread = &current->thread;
 	unsigned long address = thread->fault_address;
-	int signal = thread->trap_nr & 0xff, code = thread->trap_nr >> 8;
+	int signal = thread->fault_signal, code = thread->fault_code;
 
 	regs->orig_ax = -1;
 	if (signal == SIGSEGV && code != SI_KERNEL)

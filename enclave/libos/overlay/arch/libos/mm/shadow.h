@@ -24,7 +24,7 @@
 struct slot {
 	struct mm_struct *owner;	/* whose view the host maps here */
 	u64 *shadow;			/* 512 entries of 1 GiB */
-	unsigned int users;		/* mms at home here */
+	unsigned int users;		/* mms with mappings here */
 };
 extern struct slot libos_slots[LIBOS_SLOTS];
 

@@ -7,6 +7,8 @@
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <asm/mmu_context.h>
 #include "shadow.h"
 
@@ -25,6 +27,63 @@ void libos_take_slot(unsigned int index, struct mm_struct *mm)
 	libos_sync_range(mm, start, start + LIBOS_SLOT_BYTES, true);
 }
 
+static bool shares_a_slot(struct mm_struct *mm)
+{
+	unsigned int slot;
+
+	for_each_set_bit(slot, mm->context.slots, LIBOS_SLOTS)
+		if (READ_ONCE(libos_slots[slot].users) > 1)
+			return true;
+	return false;
+}
+
+static struct task_struct *find_unpinned(unsigned int slot, int cpu)
+{
+	struct task_struct *process, *thread, *found = NULL;
+
+	rcu_read_lock();
+	for_each_process_thread(process, thread) {
+		struct mm_struct *mm = READ_ONCE(thread->mm);
+
+		if (!mm || thread->flags & (PF_KTHREAD | PF_EXITING) || thread->thread.pin == cpu + 1 ||
+		    !test_bit(slot, mm->context.slots))
+			continue;
+		found = thread;
+		get_task_struct(found);
+		break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/*
+ * Until forked children have a process of their own in the host, whoever
+ * shares a slot also shares a CPU: two views can't be mapped at once.
+ */
+static void pin_sharers(unsigned int slot, int cpu)
+{
+	struct task_struct *task;
+
+	while (num_online_cpus() > 1 && (task = find_unpinned(slot, cpu))) {
+		task->thread.pin = cpu + 1;
+		set_cpus_allowed_ptr(task, cpumask_of(cpu));
+		put_task_struct(task);
+	}
+}
+
+/* On the way to the application: alone again, it may run anywhere. */
+void libos_check_pin(void)
+{
+	int cpu = current->thread.pin - 1;
+
+	if (!current->mm || !shares_a_slot(current->mm)) {
+		current->thread.pin = 0;
+		set_cpus_allowed_ptr(current, cpu_possible_mask);
+	} else if (cpu != raw_smp_processor_id()) {
+		set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	}
+}
+
 /* @mm is about to map something here. */
 void libos_claim(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
@@ -33,13 +92,18 @@ void libos_claim(struct mm_struct *mm, unsigned long start, unsigned long end)
 
 	if (slot == last && test_bit(slot, mm->context.slots))
 		return;
-	flags = libos_tlb_lock();
 	for (; slot <= last; slot++) {
-		__set_bit(slot, mm->context.slots);
+		flags = libos_tlb_lock();
+		if (!__test_and_set_bit(slot, mm->context.slots))
+			libos_slots[slot].users++;
+		libos_tlb_unlock(flags);
+		if (libos_slots[slot].users > 1)
+			pin_sharers(slot, 0);
+		flags = libos_tlb_lock();
 		if (mm == current->mm)
 			libos_take_slot(slot, mm);
+		libos_tlb_unlock(flags);
 	}
-	libos_tlb_unlock(flags);
 }
 
 void libos_switch_mm(struct mm_struct *next)
@@ -59,7 +123,7 @@ void libos_switch_mm(struct mm_struct *next)
 	libos_tlb_unlock(flags);
 }
 
-/* A new program gets a new home; a forked child inherited its parent's. */
+/* A slot of its own for a new program; 0 when all are taken. */
 static unsigned int find_home(void)
 {
 	static unsigned int hint;
@@ -76,20 +140,50 @@ static unsigned int find_home(void)
 	return 0;
 }
 
+static int settle(struct mm_struct *mm)
+{
+	mm->context.home = find_home();
+	if (!mm->context.home)
+		return -ENOMEM;
+	__set_bit(mm->context.home, mm->context.slots);
+	libos_slots[mm->context.home].users++;
+	return 0;
+}
+
+static void inherit(struct mm_struct *mm)
+{
+	unsigned int slot;
+
+	for_each_set_bit(slot, mm->context.slots, LIBOS_SLOTS)
+		libos_slots[slot].users++;
+}
+
+/* The child starts where its parent runs, and stays there. */
+static void pin_child(struct task_struct *child, struct mm_struct *mm)
+{
+	int cpu = current->thread.pin ? current->thread.pin - 1 : raw_smp_processor_id();
+
+	if (num_online_cpus() == 1)
+		return;
+	pin_sharers(mm->context.home, cpu);
+	cpumask_copy(&child->cpus_mask, cpumask_of(cpu));
+	child->nr_cpus_allowed = 1;
+	child->thread.pin = cpu + 1;
+}
+
 int libos_init_context(struct task_struct *task, struct mm_struct *mm)
 {
 	unsigned long flags = libos_tlb_lock();
+	bool forked = mm->context.home;
 	int err = 0;
 
-	if (!mm->context.home) {
-		mm->context.home = find_home();
-		__set_bit(mm->context.home, mm->context.slots);
-	}
-	if (mm->context.home)
-		libos_slots[mm->context.home].users++;
+	if (forked)
+		inherit(mm);
 	else
-		err = -ENOMEM;
+		err = settle(mm);
 	libos_tlb_unlock(flags);
+	if (forked)
+		pin_child(task, mm);
 	return err;
 }
 
@@ -98,11 +192,11 @@ void libos_destroy_context(struct mm_struct *mm)
 	unsigned long flags = libos_tlb_lock();
 	unsigned int slot;
 
-	for_each_set_bit(slot, mm->context.slots, LIBOS_SLOTS)
+	for_each_set_bit(slot, mm->context.slots, LIBOS_SLOTS) {
 		if (libos_slots[slot].owner == mm)
 			libos_take_slot(slot, NULL);
-	if (mm->context.home)
-		libos_slots[mm->context.home].users--;
+		libos_slots[slot].users--;
+	}
 	libos_tlb_unlock(flags);
 }
 

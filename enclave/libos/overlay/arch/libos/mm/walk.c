@@ -7,7 +7,7 @@
 #include <linux/sched.h>
 #include "shadow.h"
 
-#define AROUND		16	/* pages of the window that a read fault fills */
+#define AROUND		256	/* pages of the window that a read fault fills */
 #define AROUND_CALLS	4	/* host calls that this is worth */
 
 struct run {

@@ -14,10 +14,11 @@ struct thread_struct {
 	unsigned long fsbase;
 	void *fpu;			/* XSAVE area, 64-byte aligned */
 	unsigned int fpu_cpu;		/* CPU that last loaded it */
-	bool fpu_loaded;		/* registers of this CPU are this task's */
 	unsigned long fault_page;	/* page that handle_mm_fault works on */
 	unsigned long deferred_flush;	/* its flush, left to the refill */
-	unsigned long trap_nr, error_code, fault_address;
+	int pin;			/* CPU + 1 that it shares a slot on, or 0 */
+	unsigned long trap_nr, error_code, fault_address;	/* of the last fault */
+	int fault_signal, fault_code;
 };
 #define INIT_THREAD { }
 #define ARCH_MIN_TASKALIGN 64

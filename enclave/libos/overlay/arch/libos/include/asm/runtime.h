@@ -27,7 +27,7 @@ enum libos_trap_kind { LIBOS_TRAP_SYSCALL, LIBOS_TRAP_FAULT, LIBOS_TRAP_TICK, LI
 struct libos_trap {
 	enum libos_trap_kind kind;
 	int sig, code;			/* LIBOS_TRAP_FAULT: the host's siginfo */
-	unsigned long address, error;	/* LIBOS_TRAP_FAULT: CR2 and error code */
+	unsigned long address, error, trap_nr;	/* LIBOS_TRAP_FAULT: CR2, error code, vector */
 	struct pt_regs *regs;		/* interrupted state; on return, where to go */
 	unsigned int cpu;		/* out: whose host thread this is */
 };
