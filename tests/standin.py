@@ -28,7 +28,7 @@ kill) kill "-${words[2]}" $$ ;;
 cat) exec cat ;;
 tap) ip -oneline -details link; ip -oneline address; ip route; ip -6 route ;;
 sleep) echo started; exec sleep 1000 ;;
-stubborn) trap '' TERM; echo started; while :; do read -t 1 -r _ <>/dev/fd/1; done ;;
+stubborn) trap '' TERM; exec 5<> <(:); echo started; while :; do read -t 1 -r -u 5 _; done ;;
 esac
 """
 
