@@ -25,14 +25,16 @@
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/uaccess.h>
+#include <asm/insn.h>
 #include "libos.h"
 
 #define SYSCALL_BYTES	2
 #define JUMP_BYTES	5
 #define MOV_BYTES	5
 #define XOR_BYTES	2
-#define BEFORE		8	/* bytes looked at before the syscall ... */
-#define AFTER		3	/* ... and after */
+#define CODE_BYTES	128
+#define BEFORE		CODE_BYTES	/* bytes looked at before the syscall ... */
+#define AFTER		3	/* ... and after it */
 #define STUB_BYTES	32
 #define HOT		8	/* traps of a site before it is worth it */
 #define FAR_PAGES	0x20000000UL
@@ -52,27 +54,66 @@ static const u8 *before(const struct site *site, unsigned int bytes)
 	return site->bytes + BEFORE - bytes;
 }
 
-/* Counts traps by address, approximately: collisions only delay. */
+/* Counts traps by program and address, approximately: collisions only delay. */
 static bool hot(unsigned long address)
 {
-	static struct { unsigned long address; unsigned int hits; } seen[512];
-	unsigned int i = (address ^ address >> 9) % ARRAY_SIZE(seen);
+	static struct { unsigned long key; unsigned int hits; } seen[512];
+	unsigned long key = address ^ (unsigned long)current->mm >> 6;
+	unsigned int i = (key ^ key >> 9) % ARRAY_SIZE(seen);
 
-	if (seen[i].address != address) {
-		seen[i].address = address;
+	if (seen[i].key != key) {
+		seen[i].key = key;
 		seen[i].hits = 0;
 	}
-	return ++seen[i].hits == HOT;
+	if (++seen[i].hits < HOT)
+		return false;
+	seen[i].hits = 0;
+	return true;
 }
 
-static bool is_rex(u8 byte)
+/* Only text as it came from a file: generated code may look at itself, or move. */
+static bool is_text(unsigned long address)
 {
-	return (byte & 0xf0) == 0x40;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool ret;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, address - BEFORE);
+	ret = vma && vma->vm_end >= address + SYSCALL_BYTES + AFTER && vma->vm_file &&
+	      !(vma->vm_flags & (VM_WRITE | VM_SHARED));
+	mmap_read_unlock(mm);
+	return ret;
 }
 
 /*
- * The syscall has just run, so it starts an instruction. What stands before it
- * set eax to this very number: mov or xor, if no REX prefix makes it another.
+ * Does an instruction start where we take one to start, or do those bytes end a
+ * longer one? Decode from each of the bytes before: instructions are at most 15
+ * bytes long, so at least CODE_BYTES / 15 of these starts are true ones. Where
+ * fewer than that lead past the place, the true ones lead to it.
+ */
+static bool is_boundary(const u8 *code, unsigned int place)
+{
+	bool past[CODE_BYTES + 1] = {};
+	unsigned int wrong = 0;
+	struct insn insn;
+	int i;
+
+	for (i = place - 1; i >= 0; i--) {
+		unsigned int next;
+
+		if (insn_decode(&insn, code + i, MAX_INSN_SIZE, INSN_MODE_64))
+			continue;
+		next = i + insn.length;
+		past[i] = next > place || past[next];
+		wrong += past[i];
+	}
+	return wrong < place / MAX_INSN_SIZE;
+}
+
+/*
+ * What stands before the syscall: mov or xor that set eax to this very number,
+ * or the last argument of glibc's syscall().
  */
 static bool recognise(struct site *site, unsigned long nr)
 {
@@ -80,16 +121,15 @@ static bool recognise(struct site *site, unsigned long nr)
 	u32 immediate;
 
 	memcpy(&immediate, mov + 1, sizeof(immediate));
-	if (mov[0] == 0xb8 && immediate == nr && !is_rex(mov[-1]))
+	if ((mov[0] == 0xb8 && immediate == nr) ||
+	    !memcmp(before(site, 8), "\x4d\x89\xc8\x4c\x8b\x4c\x24\x08", 8))
 		site->moved_bytes = MOV_BYTES;
-	else if (!memcmp(before(site, 8), "\x4d\x89\xc8\x4c\x8b\x4c\x24\x08", 8))
-		site->moved_bytes = MOV_BYTES;
-	else if (xor[0] == 0x31 && xor[1] == 0xc0 && nr == 0 && !is_rex(xor[-1]) && xor[-1] != 0x66)
+	else if (xor[0] == 0x31 && xor[1] == 0xc0 && nr == 0)
 		site->moved_bytes = XOR_BYTES;
 	else
 		return false;
 	memcpy(site->moved, before(site, site->moved_bytes), site->moved_bytes);
-	return true;
+	return is_boundary(site->bytes, BEFORE - site->moved_bytes);
 }
 
 static unsigned int build_stub(u8 *stub, unsigned long at, const struct site *site)
@@ -197,7 +237,7 @@ void libos_rewrite_site(struct pt_regs *regs)
 	u8 stub[STUB_BYTES] = {};
 	unsigned int n;
 
-	if (!hot(site.address))
+	if (!hot(site.address) || !is_text(site.address))
 		return;
 	if (copy_from_user(site.bytes, (void __user *)site.address - BEFORE, sizeof(site.bytes)) ||
 	    memcmp(site.bytes + BEFORE, "\x0f\x05", 2) || !recognise(&site, regs->orig_ax))

@@ -123,31 +123,29 @@ void libos_switch_mm(struct mm_struct *next)
 	libos_tlb_unlock(flags);
 }
 
-/* A slot of its own for a new program; 0 when all are taken. */
+/* A slot of its own for a new program, or the one that is shared least. */
 static unsigned int find_home(void)
 {
 	static unsigned int hint;
-	unsigned int i;
+	unsigned int i, best = 0;
 
 	for (i = 0; i < LIBOS_WIDE_SLOT - 1; i++) {
 		unsigned int home = 1 + (hint + i) % (LIBOS_WIDE_SLOT - 1);
 
-		if (libos_slots[home].users)
-			continue;
-		hint = home;
-		return home;
+		if (!best || libos_slots[home].users < libos_slots[best].users)
+			best = home;
+		if (!libos_slots[home].users)
+			break;
 	}
-	return 0;
+	hint = best;
+	return best;
 }
 
-static int settle(struct mm_struct *mm)
+static void settle(struct mm_struct *mm)
 {
 	mm->context.home = find_home();
-	if (!mm->context.home)
-		return -ENOMEM;
 	__set_bit(mm->context.home, mm->context.slots);
 	libos_slots[mm->context.home].users++;
-	return 0;
 }
 
 static void inherit(struct mm_struct *mm)
@@ -166,6 +164,11 @@ static void pin_child(struct task_struct *child, struct mm_struct *mm)
 	if (num_online_cpus() == 1)
 		return;
 	pin_sharers(mm->context.home, cpu);
+	if (child == current) {	/* exec, when there are more programs than slots */
+		child->thread.pin = cpu + 1;
+		set_cpus_allowed_ptr(child, cpumask_of(cpu));
+		return;
+	}
 	cpumask_copy(&child->cpus_mask, cpumask_of(cpu));
 	child->nr_cpus_allowed = 1;
 	child->thread.pin = cpu + 1;
@@ -175,16 +178,15 @@ int libos_init_context(struct task_struct *task, struct mm_struct *mm)
 {
 	unsigned long flags = libos_tlb_lock();
 	bool forked = mm->context.home;
-	int err = 0;
 
 	if (forked)
 		inherit(mm);
 	else
-		err = settle(mm);
+		settle(mm);
 	libos_tlb_unlock(flags);
-	if (forked)
+	if (libos_slots[mm->context.home].users > 1)
 		pin_child(task, mm);
-	return err;
+	return 0;
 }
 
 void libos_destroy_context(struct mm_struct *mm)
