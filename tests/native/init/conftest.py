@@ -80,7 +80,9 @@ class Guest:
         shutil.copy(self.pid1, self.path / "init")
         (self.path / "launch").write_bytes(record(*root, *entries))
         script = f'{before}exec chroot "$0" /init'
-        return ["unshare", *NAMESPACES, "--kill-child", "sh", "-ec", script, str(self.path)]
+        # Nothing is ignored, as in an enclave, whoever runs the tests.
+        clean = ("env", "--default-signal")
+        return [*clean, "unshare", *NAMESPACES, "--kill-child", "sh", "-ec", script, str(self.path)]
 
     def run(self, *entries: str, before: str = "") -> subprocess.CompletedProcess[str]:
         """Run PID 1 to its end; `before` is shell, run in its namespaces."""
