@@ -35,6 +35,7 @@
 #define CODE_BYTES	128
 #define BEFORE		CODE_BYTES	/* bytes looked at before the syscall ... */
 #define AFTER		3	/* ... and after it */
+#define SITE_BYTES	(BEFORE + SYSCALL_BYTES + AFTER)
 #define STUB_BYTES	32
 #define HOT		8	/* traps of a site before it is worth it */
 #define FAR_PAGES	0x20000000UL
@@ -44,7 +45,7 @@ extern char libos_entry[];
 
 struct site {
 	unsigned long address;		/* of the syscall instruction */
-	u8 bytes[BEFORE + SYSCALL_BYTES + AFTER];
+	u8 bytes[SITE_BYTES];
 	u8 moved[MOV_BYTES];		/* the instruction that goes to the stub */
 	unsigned int moved_bytes;
 };
@@ -102,7 +103,7 @@ static bool is_boundary(const u8 *code, unsigned int place)
 	for (i = place - 1; i >= 0; i--) {
 		unsigned int next;
 
-		if (insn_decode(&insn, code + i, MAX_INSN_SIZE, INSN_MODE_64))
+		if (insn_decode(&insn, code + i, min(MAX_INSN_SIZE, SITE_BYTES - i), INSN_MODE_64))
 			continue;
 		next = i + insn.length;
 		past[i] = next > place || past[next];
