@@ -2,6 +2,7 @@
 /* fork's copies, shared mappings, mremap, mprotect and madvise keep every byte right. */
 #include "check.h"
 #include <fcntl.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <sys/stat.h>
 
