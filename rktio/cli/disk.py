@@ -112,7 +112,8 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _create(options: argparse.Namespace) -> int:
-    from rktio.image.create import Recipe, create_image, parse_size
+    from rktio.common.sizes import parse_size
+    from rktio.image.create import Recipe, create_image
     from rktio.image.sources import Copy
 
     if (options.image is None) == (options.output is None):

@@ -22,8 +22,6 @@ from rktio.image.sources import Copy, add_copy, add_directory, add_tar
 from rktio.image.tree import Tree
 from rktio.image.writer import Writer
 
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -59,16 +57,6 @@ def create_image(
                 _write_sealed(path, tree, recipe.size_bytes, epoch, force, seal)
     except OSError as error:
         raise _os_error(path, error) from error
-
-
-def parse_size(text: str) -> int:
-    """Parse a size such as 512M or 2GiB (powers of 1024). Raises RktioError."""
-    number = text.upper().removesuffix("IB").removesuffix("B")
-    unit = number[-1:] if number[-1:] in UNITS else ""
-    digits = number.removesuffix(unit)
-    if not digits.isascii() or not digits.isdigit():
-        raise RktioError(f"--size {text}: not a size", hint="for example 512M or 4G")
-    return int(digits) * UNITS[unit]
 
 
 def _check(path: Path, recipe: Recipe, force: bool) -> None:
