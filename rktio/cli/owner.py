@@ -30,13 +30,15 @@ def config(argv: Sequence[str] | None = None) -> int:
     parser = Parser("rkt-io config", "Sign the configuration of an application, or check one.")
     parser.epilog = EXAMPLES
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    sign = actions.add_parser("sign", help="check a TOML file and sign what it says")
+    what = "check a TOML file and sign what it says"
+    sign = actions.add_parser("sign", help=what, description=what)
     sign.add_argument("file", metavar="APP.TOML", type=Path)
     sign.add_argument("--key", metavar="KEY", required=True, help="a PEM file or a pkcs11: URI")
     sign.add_argument("--certificate", metavar="FILE", type=Path, help="default: KEY's, .crt")
     sign.add_argument("-o", "--output", metavar="FILE", type=Path, required=True)
     sign.set_defaults(function=_sign)
-    verify = actions.add_parser("verify", help="check a signed configuration and print it")
+    what = "check a signed configuration and print it"
+    verify = actions.add_parser("verify", help=what, description=what)
     verify.add_argument("file", metavar="FILE", type=Path)
     verify.add_argument("--key", metavar="CERTIFICATE", type=Path, required=True)
     verify.set_defaults(function=_verify)

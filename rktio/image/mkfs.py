@@ -68,7 +68,7 @@ def default_size(need: Need, *, writable: bool = True) -> int:
     spare = max(need.data_bytes // 4, MIN_FREE_BYTES) if writable else need.data_bytes // 64 + MIB
     data = need.data_bytes + spare
     inodes = _inodes(data, need) * INODE_BYTES
-    size = data + inodes + _journal_bytes(data) + data // 1024 + MIB
+    size = max(data + inodes + _journal_bytes(data) + data // 1024 + MIB, MIN_IMAGE_BYTES)
     return -(-size // (4 * MIB)) * 4 * MIB
 
 

@@ -22,6 +22,7 @@ from rktio.image.volume import VolumeKey
 
 MIN_BYTES = 4 << 20
 MAX_BYTES = 1 << 44
+CHUNK_BLOCKS = CHUNK_BYTES // verity.BLOCK_BYTES
 
 
 class Check(StrEnum):
@@ -151,8 +152,16 @@ class SealedImage:
         if self.encrypted:
             self._check_luks(key)
             done += [Check.LUKS, *([Check.KEY] if key else [])]
-        self._check_data(leaves, self.layout.data_blocks if deep else self._head_blocks())
-        return (*done, Check.DATA) if deep else tuple(done)
+        if not deep:
+            self._check_data(leaves, 0, self._head_blocks())
+            return tuple(done)
+        blocks = self.layout.data_blocks
+        with Progress(f"checking {self.path}", blocks * verity.BLOCK_BYTES) as progress:
+            for first in range(0, blocks, CHUNK_BLOCKS):
+                count = min(CHUNK_BLOCKS, blocks - first)
+                self._check_data(leaves, first, count)
+                progress.advance(count * verity.BLOCK_BYTES)
+        return (*done, Check.DATA)
 
     def sign(self, key: SigningKey) -> None:
         """Sign the image, in place of a signature that it has, after checking all of it."""
@@ -279,20 +288,14 @@ class SealedImage:
         head = self._header().offset if self.encrypted else CHUNK_BYTES
         return min(head // verity.BLOCK_BYTES, self.layout.data_blocks)
 
-    def _check_data(self, leaves: bytes, blocks: int) -> None:
-        salt = self._superblock().salt
-        per_chunk = CHUNK_BYTES // verity.BLOCK_BYTES
-        with Progress(f"checking {self.path}", blocks * verity.BLOCK_BYTES) as progress:
-            for first in range(0, blocks, per_chunk):
-                count = min(per_chunk, blocks - first)
-                builder = verity.TreeBuilder(salt)
-                offset = self.layout.root_offset + first * verity.BLOCK_BYTES
-                builder.update(self._read(offset, count * verity.BLOCK_BYTES))
-                expected = leaves[first * verity.DIGEST_BYTES :][: count * verity.DIGEST_BYTES]
-                wrong = verity.first_difference(builder.digests(), expected)
-                if wrong is not None:
-                    self._fail(Check.DATA, f"block {first + wrong} of the root partition differs")
-                progress.advance(count * verity.BLOCK_BYTES)
+    def _check_data(self, leaves: bytes, first: int, count: int) -> None:
+        builder = verity.TreeBuilder(self._superblock().salt)
+        offset = self.layout.root_offset + first * verity.BLOCK_BYTES
+        builder.update(self._read(offset, count * verity.BLOCK_BYTES))
+        expected = leaves[first * verity.DIGEST_BYTES :][: count * verity.DIGEST_BYTES]
+        wrong = verity.first_difference(builder.digests(), expected)
+        if wrong is not None:
+            self._fail(Check.DATA, f"block {first + wrong} of the root partition differs")
 
     def _read(self, offset: int, size: int) -> bytes:
         data = bytearray()
