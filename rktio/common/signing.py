@@ -200,7 +200,7 @@ def load_signing_key(name: str, certificate: Path | None = None) -> SigningKey:
     """
     need_cryptography()
     if name.startswith("pkcs11:"):
-        from rktio.common.token import TokenKey
+        from rktio.common.pkcs11 import TokenKey
 
         return TokenKey.load(name, certificate)
     path = Path(name)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the owner of an application does, on a machine of their own: configure, sign, measure."""
+"""The owner's side, off the host: verification of evidence, policy, and the key broker."""
