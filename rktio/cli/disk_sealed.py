@@ -65,8 +65,8 @@ def keygen_arguments(parser: argparse.ArgumentParser) -> None:
 
 def keygen(options: argparse.Namespace) -> int:
     """Make a key and its certificate."""
-    from rktio.common.signing import make_key
     from rktio.common.pkcs11 import make_certificate
+    from rktio.common.signing import make_key
 
     if not 1 <= options.days <= 36500:
         raise RktioError(f"--days {options.days}: between 1 and 36500")
