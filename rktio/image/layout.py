@@ -17,6 +17,8 @@ from rktio.image.gpt import SECTOR_BYTES, TAIL_SECTORS, Partition, Table
 
 MIB = 1 << 20
 SIGNATURE_BYTES = 16384
+# Checkers hold the hash tree, a 128th of this, in memory; what grows lies on data disks.
+MAX_BYTES = 64 << 30
 READ_ONLY = 1 << 60  # GPT attribute, also what "no writes" means to systemd
 
 

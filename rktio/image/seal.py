@@ -15,7 +15,7 @@ from rktio.common.progress import Progress
 from rktio.common.signing import SigningKey
 from rktio.image import verity
 from rktio.image.gpt import SECTOR_BYTES, TAIL_SECTORS
-from rktio.image.layout import Layout
+from rktio.image.layout import MAX_BYTES, Layout
 from rktio.image.ondisk import SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET
 from rktio.image.root_signature import RootSignature
 from rktio.image.volume import VolumeKey
@@ -39,6 +39,11 @@ def write_sealed(fd: int, plain: Path, seal: Seal, progress: Progress) -> bytes:
     plain_bytes = plain.stat().st_size
     header = seal.key.header() if seal.key else b""
     layout = Layout(len(header) + plain_bytes)
+    if layout.total_bytes > MAX_BYTES:
+        raise RktioError(
+            f"a sealed image has at most {MAX_BYTES >> 30} GiB",
+            hint="put data on a disk of its own",
+        )
     superblock = _superblock(plain, seal.key, layout.data_blocks)
     builder = verity.TreeBuilder(superblock.salt)
     os.ftruncate(fd, layout.total_bytes)

@@ -15,13 +15,12 @@ from rktio.common.errors import RktioError
 from rktio.common.progress import Progress
 from rktio.common.signing import PublicKey, SignatureError, SigningKey
 from rktio.image import gpt, luks2, verity
-from rktio.image.layout import SIGNATURE_BYTES, TYPES, Kind, Layout
+from rktio.image.layout import MAX_BYTES, SIGNATURE_BYTES, TYPES, Kind, Layout
 from rktio.image.root_signature import RootSignature, SignatureJsonError
 from rktio.image.seal import CHUNK_BYTES, write_signature
 from rktio.image.volume import VolumeKey
 
 MIN_BYTES = 4 << 20
-MAX_BYTES = 1 << 44
 CHUNK_BLOCKS = CHUNK_BYTES // verity.BLOCK_BYTES
 
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from rktio.cli import disk
 from rktio.common.signing import SigningKey, load_signing_key, make_key
 from rktio.image.create import Recipe, create_image
 from rktio.image.layout import Layout
@@ -90,3 +93,21 @@ def part(path: Path, offset: int, size: int, target: Path) -> Path:
     """Copy a partition into a file of its own, sparsely enough for tests."""
     target.write_bytes(read_at(path, offset, size))
     return target
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Runs `rkt-io-disk verify` and checks that it refuses in one line."""
+
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, path: Path, certificate: Path, check: str, *more: str) -> str:
+        words = ["verify", "--deep", "--key", str(certificate), *more, str(path)]
+        assert disk.main(words) == 1
+        out, err = self.capsys.readouterr()
+        lines = [line for line in err.splitlines() if line.startswith("rkt-io: ")]
+        assert not out
+        assert len(lines) == 1, err
+        assert "internal error" not in lines[0]
+        assert f"{path}: {check}: " in lines[0]
+        return lines[0]
