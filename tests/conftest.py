@@ -32,10 +32,12 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "musl-gcc": "musl-tools",
     "nginx": "nginx-light",
+    "objdump": "binutils",
     "redis-benchmark": "redis-tools",
     "redis-cli": "redis-tools",
     "redis-server": "redis-server",
     "sqlite3": "sqlite3",
+    "strace": "strace",
     "wrk": "wrk",
 }
 
