@@ -35,6 +35,7 @@ PROGRAMS = {
     "nginx": "nginx-light",
     "openssl": "openssl",
     "pkcs11-tool": "opensc",
+    "objdump": "binutils",
     "redis-benchmark": "redis-tools",
     "redis-cli": "redis-tools",
     "redis-server": "redis-server",
@@ -42,6 +43,7 @@ PROGRAMS = {
     "sqlite3": "sqlite3",
     "systemd-dissect": "systemd-container",
     "veritysetup": "cryptsetup-bin",
+    "strace": "strace",
     "wrk": "wrk",
 }
 
