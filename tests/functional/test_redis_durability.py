@@ -19,6 +19,7 @@ WRITERS = 4
 ALWAYS = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 NO_AOF = ("--appendonly", "no", "--save", "")
 PAIRS = 2000
+CPUS = [1, pytest.param(2, marks=pytest.mark.needs("two-cpus"))]
 
 Start = Callable[..., Running]
 
@@ -144,9 +145,7 @@ class PairUpdater(threading.Thread):
             self.redis.close()
 
 
-@pytest.mark.parametrize(
-    "cpus", [1, pytest.param(2, marks=pytest.mark.needs("two-cpus"))], ids="{}cpu".format
-)
+@pytest.mark.parametrize("cpus", CPUS, ids="{}cpu".format)
 def test_snapshot_by_fork_under_load_is_of_one_moment(start: Start, cpus: int) -> None:
     server = start(*NO_AOF, cpus=cpus)
     updater = PairUpdater(server.address)
@@ -154,8 +153,7 @@ def test_snapshot_by_fork_under_load_is_of_one_moment(start: Start, cpus: int) -
         updater.start()
         server.until(lambda: updater.rounds > 2, "load")
         assert redis("BGSAVE") == b"Background saving started"
-        server.until(lambda: redis.info("persistence")["rdb_bgsave_in_progress"] == "0", "snapshot")
-        assert redis.info("persistence")["rdb_last_bgsave_status"] == "ok"
+        until_saved(server, redis)
         rounds = updater.rounds
     server.kill()
     updater.redis.hang_up()
@@ -169,18 +167,29 @@ def test_snapshot_by_fork_under_load_is_of_one_moment(start: Start, cpus: int) -
 
 
 @pytest.mark.needs("redis-benchmark")
-def test_snapshot_under_benchmark_keeps_all_keys(start: Start, network: Network) -> None:
-    server = start(*NO_AOF, "--enable-debug-command", "yes")
-    load = ("redis-benchmark", "-h", network.address, "-t", "set", "-d", "100", "-q")
-    host(*load, "-n", "100000", "-r", "50000")
+@pytest.mark.parametrize("cpus", CPUS, ids="{}cpu".format)
+def test_snapshots_under_benchmark_keep_all_keys(start: Start, network: Network, cpus: int) -> None:
+    debug = ("--enable-debug-command", "yes")
+    server = start(*NO_AOF, *debug, cpus=cpus)
+    load = ("redis-benchmark", "-h", network.address, "-t", "set", "-d", "100", "-r", "20000", "-q")
+    host(*load, "-n", "50000", "-P", "8")
     with Redis(server.address) as redis:
+        for _ in range(3):
+            redis("BGSAVE")
+            host(*load, "-n", "5000")
+            until_saved(server, redis)
         size, digest = redis("DBSIZE"), redis("DEBUG", "DIGEST")
         redis("BGSAVE")
-        server.until(lambda: redis.info("persistence")["rdb_bgsave_in_progress"] == "0", "snapshot")
+        until_saved(server, redis)
     server.kill()
 
-    with Redis(start(*NO_AOF, "--enable-debug-command", "yes").address) as redis:
+    with Redis(start(*NO_AOF, *debug).address) as redis:
         assert (redis("DBSIZE"), redis("DEBUG", "DIGEST")) == (size, digest)
+
+
+def until_saved(server: Running, redis: Redis) -> None:
+    server.until(lambda: redis.info("persistence")["rdb_bgsave_in_progress"] == "0", "snapshot")
+    assert redis.info("persistence")["rdb_last_bgsave_status"] == "ok"
 
 
 def test_sigterm_saves_and_ends_with_status_0(start: Start) -> None:
