@@ -18,4 +18,4 @@ def test_every_case_holds(checks: Guest, program: str, variant: str) -> None:
     done = checks.run(f"/mnt/{variant}/{program}", timeout=120)
     failed = [line for line in done.stdout.splitlines() if not line.startswith("ok ")]
     assert done.returncode == 0 and not failed, "\n".join([*failed, done.stderr])
-    assert done.stdout.count("\n") > 5
+    assert done.stdout.startswith("ok ")

@@ -133,8 +133,8 @@ static void tick(long us)
 static void under_signals(void)
 {
 	tick(1000);
-	keep(spin, 20000000, 200000000, 1);
-	CHECK(ticks > 5);
+	while (ticks < 20)
+		keep(spin, 5000000, 20000000, 1);
 }
 
 static void across_system_calls(void)
@@ -226,18 +226,16 @@ static void control_words_survive_signals(void)
 {
 	unsigned int mxcsr = 0x1f80 | 0x2000, now;
 	unsigned short cw = 0x27f, cw_now;
-	uint64_t end = now_ns() + 50000000;
 	double kept;
 
 	tick(1000);
 	asm volatile("ldmxcsr %0\n fldcw %1\n fldpi" :: "m"(mxcsr), "m"(cw));
-	while (now_ns() < end)
+	while (ticks < 5)
 		;
 	asm volatile("fstpl %2\n stmxcsr %0\n fnstcw %1" : "=m"(now), "=m"(cw_now), "=m"(kept));
 	CHECK_EQUAL(now & 0xffc0, mxcsr);
 	CHECK_EQUAL(cw_now, cw);
 	CHECK(kept > 3.14 && kept < 3.15);
-	CHECK(ticks > 2);
 }
 
 CASES(CASE(under_signals), CASE(across_system_calls), CASE(across_page_faults), CASE(across_io),
