@@ -26,7 +26,7 @@ class Refusal:
         return f"{self.claim}: measured {self.measured}, expected {self.expected}"
 
 
-class Refused(RktioError):
+class RefusedError(RktioError):
     """Evidence or a message is refused; `refusals` say which claims, to the owner."""
 
     def __init__(self, *refusals: Refusal) -> None:
@@ -34,9 +34,9 @@ class Refused(RktioError):
         self.refusals = refusals
 
 
-def refuse(claim: str, measured: object, expected: object) -> Refused:
+def refuse(claim: str, measured: object, expected: object) -> RefusedError:
     """Return the exception of one refused claim, its values made short and printable."""
-    return Refused(Refusal(claim, printable(measured), printable(expected)))
+    return RefusedError(Refusal(claim, printable(measured), printable(expected)))
 
 
 def printable(value: object) -> str:

@@ -47,11 +47,11 @@ def encrypt(plaintext: bytes, recipient: TeePublicKey) -> dict[str, str]:
 
 
 def decrypt(jwe: object, key: TeePrivateKey) -> bytes:
-    """Return the secret of a JWE. Raises Refused."""
+    """Return the secret of a JWE. Raises RefusedError."""
     members = ("protected", "encrypted_key", "iv", "ciphertext", "tag")
     only_keys("JWE", jwe, members, {"aad"})
     assert isinstance(jwe, Mapping)
-    if jwe.get("aad"):
+    if jwe.get("aad") not in (None, "", jwe["protected"]):  # older Trustees repeat the header
         raise refuse("JWE.aad", jwe["aad"], "none")
     sizes = (2048, 1024, IV_BYTES, CIPHERTEXT_BYTES_MAX, TAG_BYTES)
     raw = {m: base64url_bytes(f"JWE.{m}", jwe[m], s) for m, s in zip(members, sizes, strict=True)}

@@ -25,7 +25,7 @@ TeePublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 def parse_jwk(jwk: object) -> TeePublicKey:
-    """Return the key of a JWK with exactly the members of its kind. Raises Refused."""
+    """Return the key of a JWK with exactly the members of its kind. Raises RefusedError."""
     if not isinstance(jwk, Mapping):
         raise refuse("tee-pubkey", type(jwk).__name__, "a JSON object")
     if jwk.get("kty") == "RSA":
@@ -54,7 +54,7 @@ def coordinates(key: ec.EllipticCurvePublicKey, crv: str) -> dict[str, str]:
 
 
 def ec_key(name: str, crv: str, x: object, y: object) -> ec.EllipticCurvePublicKey:
-    """Return the key of a point that is on its curve. Raises Refused."""
+    """Return the key of a point that is on its curve. Raises RefusedError."""
     size = COORDINATE_BYTES[crv]
     raw_x, raw_y = base64url_bytes(f"{name}.x", x, size), base64url_bytes(f"{name}.y", y, size)
     if len(raw_x) != size or len(raw_y) != size:

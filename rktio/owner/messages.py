@@ -68,7 +68,7 @@ def report_data(nonce: str, tee_pubkey: Mapping[str, Any], additional_evidence: 
 
 
 def parse_request(raw: bytes) -> str:
-    """Return the TEE of a Request. Raises Refused."""
+    """Return the TEE of a Request. Raises RefusedError."""
     _limit("request", raw, AUTH_BYTES_MAX)
     request = parse_object("request", raw)
     only_keys("request", request, {"version", "tee", "extra-params"})
@@ -94,7 +94,7 @@ def _check_extra_params(extra: object) -> None:
 
 
 def parse_attestation(raw: bytes) -> Attestation:
-    """Return an Attestation whose key is one that secrets can be encrypted to. Raises Refused."""
+    """Return an Attestation whose key is one that secrets can be encrypted to. Raises RefusedError."""
     _limit("attestation", raw, ATTEST_BYTES_MAX)
     message = parse_object("attestation", raw)
     only_keys("attestation", message, {"runtime-data", "tee-evidence"}, {"init-data"})
@@ -119,7 +119,7 @@ def parse_attestation(raw: bytes) -> Attestation:
 
 
 def parse_snp_evidence(evidence: Mapping[str, Any]) -> SnpEvidence:
-    """Return the report and the one VCEK or VLEK certificate. Raises Refused.
+    """Return the report and the one VCEK or VLEK certificate. Raises RefusedError.
 
     ASK and ARK may come along and are ignored: the owner's own copies count.
     """
@@ -141,7 +141,7 @@ def parse_snp_evidence(evidence: Mapping[str, Any]) -> SnpEvidence:
 
 
 def parse_tdx_evidence(evidence: Mapping[str, Any]) -> bytes:
-    """Return the quote. An event log may come along; RTMRs are compared whole. Raises Refused."""
+    """Return the quote. An event log may come along; RTMRs are compared whole. Raises RefusedError."""
     only_keys("TDX evidence", evidence, {"quote"}, {"cc_eventlog"})
     return octets("quote", evidence["quote"], QUOTE_BYTES_MAX)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table
-from rktio.owner.claims import Claims, Refusal, Refused, printable
+from rktio.owner.claims import Claims, Refusal, RefusedError, printable
 from rktio.owner.signed import PublicKey, read_signed
 
 POLICY = "policy.toml"
@@ -72,7 +72,6 @@ class Reference:
     vmpl: tuple[int, ...] = (0,)
     guest_svn_minimum: int = 0
     allow_migration_agent: bool = False
-    insecure_process: bool = False
 
     def mismatch(self, claims: Claims) -> Refusal | None:
         """Return the first claim that isn't as this reference value wants it, or None."""
@@ -123,7 +122,7 @@ class Rules:
     revoked_certificates: frozenset[str]
 
     def identify(self, claims: Claims) -> Reference:
-        """Return the reference value that the claims match. Raises Refused with all mismatches."""
+        """Return the reference value that the claims match. Raises RefusedError with all mismatches."""
         refusals = []
         for reference in self.references.values():
             if reference.tee != claims.get("tee"):
@@ -135,13 +134,15 @@ class Rules:
         if not refusals:
             tee = printable(claims.get("tee"))
             refusals.append(Refusal("tee", tee, "a reference value for it; there is none"))
-        raise Refused(*refusals)
+        raise RefusedError(*refusals)
 
     def check_grant(self, resource: str, claims: Claims) -> None:
         """Refuse unless the policy gives a resource to an enclave with these claims."""
         allowed = self.grants.get(resource)
         if allowed is None:
-            raise Refused(Refusal("resource", printable(resource), "one that the policy names"))
+            raise RefusedError(
+                Refusal("resource", printable(resource), "one that the policy names")
+            )
         refusals = []
         for name in allowed:
             reference = self.references.get(name)
@@ -152,7 +153,7 @@ class Rules:
             if refusal is None:
                 return
             refusals.append(refusal)
-        raise Refused(*refusals or [Refusal("resource", resource, "granted to somebody")])
+        raise RefusedError(*refusals or [Refusal("resource", resource, "granted to somebody")])
 
 
 def load_rules(folder: Path, key: PublicKey) -> Rules:

@@ -25,7 +25,7 @@ def process_evidence(measurement: bytes, report_data: bytes) -> dict[str, str]:
 
 
 def verify_process(evidence: Mapping[str, object], report_data: bytes) -> Claims:
-    """Return what such evidence says; it proves nothing. Raises Refused."""
+    """Return what such evidence says; it proves nothing. Raises RefusedError."""
     only_keys("process evidence", evidence, KEYS)
     if evidence["warning"] != WARNING:
         raise refuse("process evidence warning", evidence["warning"], WARNING)

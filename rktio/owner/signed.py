@@ -7,6 +7,7 @@ file, made with the same key, can be passed off as one of these.
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
@@ -59,8 +60,6 @@ def sign_file(path: Path, kind: str, key: PrivateKey) -> Path:
     else:
         signature = key.sign(message, ec.ECDSA(hashes.SHA384()))
     target = path.with_name(path.name + SUFFIX)
-    import base64
-
     write_whole(target, base64.b64encode(signature) + b"\n")
     return target
 

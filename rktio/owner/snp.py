@@ -45,7 +45,7 @@ DER_IA5 = 0x16
 def verify_snp(
     raw_report: bytes, certificate_der: bytes, report_data: bytes, trust: Trust, now: float
 ) -> Claims:
-    """Return what a report proves, its TCB and flags included. Raises Refused.
+    """Return what a report proves, its TCB and flags included. Raises RefusedError.
 
     The caller compares measurement, host data, policy and TCB with its reference values.
     """

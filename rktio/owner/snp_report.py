@@ -29,7 +29,7 @@ POLICY_KNOWN = (1 << 26) - 1
 SIGNING_KEYS = {0: "vcek", 1: "vlek"}
 
 # (name, first byte, byte after the last)
-RESERVED = (
+RESERVED: tuple[tuple[str, int, int], ...] = (
     ("reserved after key_info", 0x4C, 0x50),
     ("reserved before chip_id", 0x18B, 0x1A0),
     ("reserved after current version", 0x1EB, 0x1EC),
@@ -114,7 +114,7 @@ class SnpReport:
 
 
 def parse_report(raw: bytes, *, zen5: bool = False) -> SnpReport:
-    """Parse a report; `zen5` tells the layout where a version 2 report doesn't. Raises Refused."""
+    """Parse a report; `zen5` tells the layout where a version 2 report doesn't. Raises RefusedError."""
     if len(raw) != REPORT_BYTES:
         raise refuse("report length", f"{len(raw)} bytes", f"{REPORT_BYTES} bytes")
     version, guest_svn, policy = struct.unpack_from("<IIQ", raw, 0)

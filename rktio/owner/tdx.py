@@ -40,7 +40,7 @@ def collateral_in(folder: Path) -> CollateralSource:
 
 
 def verify_tdx(raw: bytes, report_data: bytes, source: CollateralSource, now: float) -> Claims:
-    """Return what a quote proves, TCB status and debug attribute included. Raises Refused.
+    """Return what a quote proves, TCB status and debug attribute included. Raises RefusedError.
 
     The caller compares measurements, attributes and TCB status with its reference values.
     """
@@ -74,7 +74,7 @@ def claims_of(quote: TdxQuote) -> Claims:
 def _fmspc(raw: bytes) -> str:
     """Return the platform family of the PCK certificate; not proven until verified."""
     try:
-        return dcap_qvl.parse_quote(raw).fmspc().upper()
+        return str(dcap_qvl.parse_quote(raw).fmspc()).upper()
     except ValueError as error:
         raise refuse("PCK certificate", error, "a chain with Intel's SGX extension") from error
 

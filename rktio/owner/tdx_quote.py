@@ -66,7 +66,7 @@ class TdxQuote:
 
 
 def parse_quote(raw: bytes) -> TdxQuote:
-    """Parse a quote of a TD. Raises Refused."""
+    """Parse a quote of a TD. Raises RefusedError."""
     if not HEADER_BYTES < len(raw) <= QUOTE_BYTES_MAX:
         raise refuse("quote length", len(raw), f"{HEADER_BYTES} to {QUOTE_BYTES_MAX} bytes")
     version = _check_header(raw)
