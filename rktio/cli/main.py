@@ -41,6 +41,7 @@ COMMANDS = (
     Command("run", "rktio.cli.run:main", "run a program of an image (also: rkt-io-run)"),
     Command("disk", "rktio.cli.disk:main", "make and read images (also: rkt-io-disk)"),
     Command("doctor", "rktio.cli.doctor:main", "what this machine has and lacks"),
+    Command("keys", "rktio.cli.keys:main", "give keys to enclaves that prove themselves"),
     Command("bench", "rktio.bench.cli:main", "measure the library OS against native"),
 )
 

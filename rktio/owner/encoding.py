@@ -17,7 +17,10 @@ BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 def parse_object(name: str, raw: bytes) -> dict[str, Any]:
-    """Parse one JSON object: UTF-8, no double keys, no NaN, no deep nesting. Raises RefusedError."""
+    """Parse one JSON object: UTF-8, no double keys, no NaN, no deep nesting.
+
+    Raises RefusedError.
+    """
     try:
         value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant

@@ -94,7 +94,7 @@ def _check_extra_params(extra: object) -> None:
 
 
 def parse_attestation(raw: bytes) -> Attestation:
-    """Return an Attestation whose key is one that secrets can be encrypted to. Raises RefusedError."""
+    """Return an Attestation; secrets can be encrypted to its key. Raises RefusedError."""
     _limit("attestation", raw, ATTEST_BYTES_MAX)
     message = parse_object("attestation", raw)
     only_keys("attestation", message, {"runtime-data", "tee-evidence"}, {"init-data"})
@@ -141,7 +141,7 @@ def parse_snp_evidence(evidence: Mapping[str, Any]) -> SnpEvidence:
 
 
 def parse_tdx_evidence(evidence: Mapping[str, Any]) -> bytes:
-    """Return the quote. An event log may come along; RTMRs are compared whole. Raises RefusedError."""
+    """Return the quote; an event log may come along and is ignored. Raises RefusedError."""
     only_keys("TDX evidence", evidence, {"quote"}, {"cc_eventlog"})
     return octets("quote", evidence["quote"], QUOTE_BYTES_MAX)
 

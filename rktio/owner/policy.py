@@ -122,7 +122,7 @@ class Rules:
     revoked_certificates: frozenset[str]
 
     def identify(self, claims: Claims) -> Reference:
-        """Return the reference value that the claims match. Raises RefusedError with all mismatches."""
+        """Return the reference value that the claims match. Raises RefusedError: all mismatches."""
         refusals = []
         for reference in self.references.values():
             if reference.tee != claims.get("tee"):

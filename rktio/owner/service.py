@@ -135,7 +135,7 @@ async def _on_denied(_request: Request, error: Exception) -> Response:
     return _error(error.status, f"denied; the owner's audit log says why{entry}")
 
 
-async def _on_disconnect(_request: Request, _error_: Exception) -> Response:
+async def _on_disconnect(_request: Request, _exception: Exception) -> Response:
     return _error(400, "the client went away")
 
 

@@ -114,7 +114,7 @@ class SnpReport:
 
 
 def parse_report(raw: bytes, *, zen5: bool = False) -> SnpReport:
-    """Parse a report; `zen5` tells the layout where a version 2 report doesn't. Raises RefusedError."""
+    """Parse a report; `zen5` says the layout where version 2 doesn't. Raises RefusedError."""
     if len(raw) != REPORT_BYTES:
         raise refuse("report length", f"{len(raw)} bytes", f"{REPORT_BYTES} bytes")
     version, guest_svn, policy = struct.unpack_from("<IIQ", raw, 0)
