@@ -126,7 +126,8 @@ def parse_snp_evidence(evidence: Mapping[str, Any]) -> SnpEvidence:
     only_keys("SNP evidence", evidence, {"attestation_report", "cert_chain"})
     chain = evidence["cert_chain"]
     if not isinstance(chain, list) or not 1 <= len(chain) <= CERTIFICATES_MAX:
-        raise refuse("cert_chain", type(chain).__name__, f"1 to {CERTIFICATES_MAX} certificates")
+        count = len(chain) if isinstance(chain, list) else type(chain).__name__
+        raise refuse("cert_chain", count, f"1 to {CERTIFICATES_MAX} certificates")
     leaves = []
     for entry in chain:
         only_keys("cert_chain entry", entry, {"cert_type", "data"})
