@@ -25,6 +25,8 @@ def parse_object(name: str, raw: bytes) -> dict[str, Any]:
         value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
         )
+        # Escapes can spell what has no UTF-8 (half of a surrogate pair) and what has no JSON.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise refuse(name, f"malformed: {error}", "one JSON object") from error
     if not isinstance(value, dict):

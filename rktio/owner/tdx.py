@@ -7,17 +7,30 @@ platform family, `collateral/<FMSPC>.json`, in the form that dcap-qvl and Intel'
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Protocol
 
 import dcap_qvl
+from cryptography import x509
 
 from rktio.owner.claims import Claims, refuse
+from rktio.owner.roots import fingerprint
 from rktio.owner.tdx_quote import TdxQuote, parse_quote
 
+# SHA-256 of the DER of "Intel SGX Root CA".
+INTEL_ROOT = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+
 COLLATERAL_BYTES_MAX = 1 << 20
+
+# The chain in a quote is signed, its line breaks are not: one spelling only.
+PEM_CHAIN = re.compile(
+    rb"(-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/]{1,64}={0,2}\n)+"
+    rb"-----END CERTIFICATE-----\n?)+\0?"
+)
 
 
 class CollateralSource(Protocol):
@@ -73,15 +86,40 @@ def claims_of(quote: TdxQuote) -> Claims:
 
 def _fmspc(raw: bytes) -> str:
     """Return the platform family of the PCK certificate; not proven until verified."""
-    try:
-        return str(dcap_qvl.parse_quote(raw).fmspc()).upper()
-    except ValueError as error:
-        raise refuse("PCK certificate", error, "a chain with Intel's SGX extension") from error
+    with _library("PCK certificate", "a chain with Intel's SGX extension"):
+        quote = dcap_qvl.parse_quote(raw)
+        _check_root(quote.cert_chain_pem_bytes() or b"")
+        return str(quote.fmspc()).upper()
+    raise AssertionError  # not reached: _library doesn't swallow
+
+
+def _check_root(chain: bytes) -> None:
+    """Refuse a chain that isn't spelt as Intel does or ends in another root than Intel's.
+
+    dcap-qvl has that root itself, and ignores what stands there.
+    """
+    if not PEM_CHAIN.fullmatch(chain):
+        raise refuse("PCK certificate chain", f"{len(chain)} bytes", "PEM, canonical")
+    root = fingerprint(x509.load_pem_x509_certificates(chain)[-1])
+    if root != INTEL_ROOT:
+        raise refuse("root of the PCK certificate chain", root, INTEL_ROOT)
 
 
 def _verified(raw: bytes, collateral: str, now: float) -> dcap_qvl.VerifiedReport:
-    try:
+    with _library("quote verification", "signatures and TCB of Intel"):
         parsed = dcap_qvl.QuoteCollateralV3.from_json(collateral)
         return dcap_qvl.verify(raw, parsed, int(now))
-    except (ValueError, json.JSONDecodeError) as error:
-        raise refuse("quote verification", error, "signatures and TCB of Intel") from error
+    raise AssertionError  # not reached: _library doesn't swallow
+
+
+@contextmanager
+def _library(claim: str, expected: str) -> Iterator[None]:
+    """Turn errors of dcap-qvl into refusals; a panic of Rust isn't even an Exception."""
+    try:
+        yield
+    except ValueError as error:
+        raise refuse(claim, error, expected) from error
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise refuse(claim, f"the verifier failed: {error}", expected) from error
+        raise
