@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -162,10 +163,9 @@ def signed(raw: bytearray, key: ec.EllipticCurvePrivateKey) -> bytes:
     return bytes(raw)
 
 
-def report(fields: Fields | None = None, **changes: object) -> bytes:
+def report(fields: Fields | None = None, /, **changes: Any) -> bytes:
     """Return a report of our chip."""
-    fields = replace(fields or Fields(), **changes)  # type: ignore[arg-type]
-    return signed(unsigned(fields), chip_key())
+    return signed(unsigned(replace(fields or Fields(), **changes)), chip_key())
 
 
 def _authority(name: str, by: Authority | None, serial: int) -> Authority:

@@ -152,7 +152,7 @@ MESSAGES: list[tuple[str, Callable[[Message], object], str]] = [
     ("certificate empty", certificate(b""), "certificate"),
     ("certificate long", certificate(bytes(9000)), "cert_chain data"),
     ("certificate zeros", certificate(bytes(1000)), "certificate"),
-    ("certificate genuine", certificate(genuine.sample("snp-vcek.der")), "reported_tcb.bootloader"),
+    ("certificate genuine", certificate(genuine.sample("snp-vcek.der")), "VCEK signature"),
     ("certificate expired", leaf(end=NOW - timedelta(days=1)), "VCEK valid until"),
     ("certificate early", leaf(begin=NOW + timedelta(days=1)), "VCEK valid from"),
     ("certificate level", leaf(levels={**minting.LEVELS, "snp": 23}), "reported_tcb.snp"),
