@@ -218,7 +218,7 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
 def _serve(options: argparse.Namespace) -> int:
     import logging
 
-    from rktio.owner.server import identity, server
+    from rktio.owner.server import identity, listen, server
 
     host, port = _address(options.listen)
     if (options.cert is None) != (options.key is None):
@@ -228,8 +228,9 @@ def _serve(options: argparse.Namespace) -> int:
     folder.owner()
     who = identity(folder, options.cert, options.key, host)
     running = server(folder, options.database, who, host, port)
-    _say(f"https://{options.listen}, certificate sha256:{who.fingerprint}")
-    running.run()
+    with listen(host, port) as listener:
+        _say(f"https://{options.listen}, certificate sha256:{who.fingerprint}")
+        running.run(sockets=[listener])
     return 0 if running.started else 1
 
 

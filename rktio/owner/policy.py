@@ -57,7 +57,11 @@ WORDS = {
 }
 LEVELS = ("fmc", "bootloader", "tee", "snp", "microcode")
 # What a reference value demands unless it says otherwise.
-DEFAULT_WORDS = {"snp": {}, "tdx": {"tcb_status": ["UpToDate"]}, "process": {}}
+DEFAULT_WORDS: dict[str, dict[str, list[str]]] = {
+    "snp": {"endorsement": ["vcek"]},  # a VLEK is held by the cloud provider, not by the chip
+    "tdx": {"tcb_status": ["UpToDate"]},
+    "process": {},
+}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

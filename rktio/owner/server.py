@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,17 @@ def identity(folder: KeyFolder, certificate: Path | None, key: Path | None, host
         names = list(dict.fromkeys([host, "localhost", "127.0.0.1"]))
         make_certificate(own_key, own_certificate, names)
     return Identity(own_certificate, own_key, certificate_fingerprint(own_certificate))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises RktioError."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=CONNECTIONS_MAX)
+    except OSError as error:
+        raise RktioError(f"cannot listen on {host}, port {port}: {error.strerror}") from error
 
 
 def server(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -188,11 +189,28 @@ def test_a_tcb_below_the_minimum_is_refused(bench: Bench) -> None:
 
 
 def test_host_data_must_match_where_it_is_demanded(bench: Bench) -> None:
-    bench.rules(references=REFERENCES + f'host_data = ["{"12" * 32}"]\n'.replace("\n", "\n"))
+    bench.rules(references=REFERENCES + f'host_data = ["{"12" * 32}"]\n')
     session, nonce = bench.challenge()
     assert bench.attest(session, bench.message(nonce)) == 401
     assert bench.claim() == "host_data"
     assert bench.attested(host_data=b"\x12" * 32)
+
+
+def test_a_providers_key_must_be_allowed_by_name(bench: Bench) -> None:
+    leaf = minting.Leaf("SEV-VLEK", "Milan", hardware_id=None, csp_id="CN=example")
+    certificate = base64.b64encode(minting.mint().leaf(leaf, minting.chip_key())).decode()
+    entry = {"cert_type": "VLEK", "data": certificate}
+
+    def attest() -> int:
+        session, nonce = bench.challenge()
+        message = bench.message(nonce, key_info=4, chip_id=bytes(64))
+        message["tee-evidence"]["primary_evidence"]["cert_chain"] = [entry]
+        return bench.attest(session, message)
+
+    assert attest() == 401
+    assert bench.claim() == "endorsement"
+    bench.rules(references=REFERENCES + 'endorsement = ["vlek"]\n')
+    assert attest() == 200
 
 
 def test_a_revoked_certificate_is_refused(bench: Bench) -> None:

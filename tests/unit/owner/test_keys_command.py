@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -127,6 +128,14 @@ def test_serving_needs_right_rules(keys: Keys) -> None:
     keys.rules("version = 1\nreferenc = []\n")
     assert keys("serve")[0] == 1
     assert "go together" in keys("serve", "--cert", "x")[2]
+
+
+def test_a_busy_port_is_one_line(keys: Keys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        status, _, err = keys("serve", "--listen", f"127.0.0.1:{port}")
+    assert status == 1
+    assert f"cannot listen on 127.0.0.1, port {port}" in err
 
 
 def test_a_folder_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
