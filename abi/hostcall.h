@@ -1,25 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The boundary: every call that the enclave makes to the host once its program
- * may run. X(call, purpose, lie): what it is for, and what a lying host can do
- * with its answer. Start-up calls (open, map, set up rings) end before the
- * first instruction of the application.
+ * The boundary: every call that any thread of the enclave makes to the host
+ * once its program may run. What opens, maps and sets up ends before that, and
+ * enclave/runtime/lockdown.c then has the host's own kernel kill the process
+ * for a call that is not in this table.
+ *
+ * X(call, when, purpose, lie): what it is for, and what a lying host can do
+ * with its answer. A call that `when` does not ask for is not in the filter.
+ *
+ * rktio/host reads this table too, for `rkt-io surface`: keep one X(...) per
+ * call, on its own line or continued, with plain string literals.
  */
 #ifndef ABI_HOSTCALL_H
 #define ABI_HOSTCALL_H
 
+enum hostcall_when {
+	ALWAYS,
+	CPUS,		/* more than one CPU */
+	TERMINAL,	/* standard input and output are a terminal */
+	IO_URING,	/* --disk FILE */
+	NO_IO_URING,	/* --disk FILE on a host that has no io_uring */
+};
+
+/* By frequency: the filter asks in this order. */
 #define HOSTCALLS(X) \
-	X(mmap, "map a run of private memory where the application expects it", "refuse: the enclave stops; wrong page: seen by nobody but a TEE, which forbids it") \
-	X(munmap, "take a mapping back after the page tables changed", "keep it mapped: a stale page stays visible to the application itself") \
-	X(mprotect, "make a mapping read-only after the page tables changed", "ignore it: the enclave's own copy-on-write is undone; a TEE forbids it") \
-	X(ppoll, "sleep until a device, a terminal or a timer has something", "wake early or late: a delay; readiness is only a hint") \
-	X(tgkill, "interrupt another CPU of the enclave", "drop it: a delay until the next tick") \
-	X(sched_yield, "let the holder of a lock run", "nothing") \
-	X(clock_gettime, "the wall clock at start", "a wrong time of day") \
-	X(io_uring_enter, "hand disk requests to the host (--disk FILE)", "fail or forge completions: each is matched to a request in flight") \
-	X(readv, "receive packets (--net tap) and terminal input", "wrong bytes: as from any network; lengths are bounded by the request") \
-	X(writev, "send packets (--net tap) and console output", "drop them: as on any network") \
-	X(ioctl, "size and mode of the terminal", "a wrong size") \
-	X(exit_group, "end", "not to end: a hang")
+	X(preadv2, ALWAYS, \
+	  "receive packets (--net tap: not direct) and console input; read blocks where the host has no io_uring", \
+	  "wrong bytes, as from any network, terminal or disk; lengths are bounded by the request") \
+	X(pwritev2, ALWAYS, \
+	  "send packets (--net tap: not direct) and console output; write blocks where the host has no io_uring", \
+	  "drop or change them, as any network, terminal or disk") \
+	X(io_uring_enter, IO_URING, \
+	  "hand block requests to the host (--disk FILE: not direct)", \
+	  "fail or forge completions: each is matched to a request in flight, once, and bounded by it") \
+	X(ppoll, ALWAYS, \
+	  "sleep until a device, the console or a timer has something", \
+	  "wake early or late: a delay; readiness is only a hint") \
+	X(mmap, ALWAYS, \
+	  "map a run of private memory where the application or vmalloc expects it", \
+	  "refuse: the enclave stops; another page: a TEE forbids it, an ordinary process can't") \
+	X(munmap, ALWAYS, \
+	  "take a mapping back after the page tables changed", \
+	  "keep it: the application sees a stale page of its own enclave") \
+	X(mprotect, ALWAYS, \
+	  "make a mapping read-only after the page tables changed", \
+	  "ignore it: the enclave's own copy-on-write is undone; a TEE forbids it") \
+	X(tgkill, CPUS, \
+	  "interrupt another CPU of this enclave", \
+	  "drop it: a delay until that CPU's next tick") \
+	X(sched_yield, ALWAYS, \
+	  "let the holder of a lock run", \
+	  "a delay") \
+	X(ioctl, TERMINAL, \
+	  "the terminal's size, and its mode back at the end", \
+	  "a wrong size") \
+	X(fdatasync, NO_IO_URING, \
+	  "flush blocks to the disk where the host has no io_uring", \
+	  "not to flush: the newest writes are lost when the host crashes") \
+	X(exit_group, ALWAYS, \
+	  "end", \
+	  "not to end: a hang")
 
 #endif /* ABI_HOSTCALL_H */

@@ -54,6 +54,7 @@
 	X(env, MANY, "NAME=VALUE", "the program's environment, complete") \
 	X(arg, MANY, "STRING", "the program (a path, or a name looked up in PATH of env), then its arguments") \
 	X(tty, MAYBE, "0|1", "1: stdin and stdout are a terminal; the program gets /dev/hvc0") \
-	X(insecure_trap, MAYBE, "STRING", "reserved")
+	X(insecure_no_lockdown, MAYBE, "0|1", "1: no seccomp filter, and gdb and perf may attach") \
+	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids")
 
 #endif /* ABI_LAUNCH_H */

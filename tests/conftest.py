@@ -23,6 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # Programs that tests use, by the Debian package that brings each.
 PROGRAMS = {
     "busybox": "busybox-static",
+    "cryptsetup": "cryptsetup-bin",
     "curl": "curl",
     "debugfs": "e2fsprogs",
     "e2fsck": "e2fsprogs",
@@ -32,10 +33,17 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "musl-gcc": "musl-tools",
     "nginx": "nginx-light",
+    "openssl": "openssl",
+    "pkcs11-tool": "opensc",
+    "objdump": "binutils",
     "redis-benchmark": "redis-tools",
     "redis-cli": "redis-tools",
     "redis-server": "redis-server",
+    "softhsm2-util": "softhsm2",
     "sqlite3": "sqlite3",
+    "systemd-dissect": "systemd-container",
+    "veritysetup": "cryptsetup-bin",
+    "strace": "strace",
     "wrk": "wrk",
 }
 
@@ -50,6 +58,19 @@ def _without_tun() -> str | None:
     except OSError as error:
         return f"/dev/net/tun: {error.strerror}"
     return _without_root()
+
+
+def _without_loop() -> str | None:
+    if not Path("/dev/loop-control").exists():
+        return "there are no loop devices"
+    return _without_root()
+
+
+def _without_pkcs11() -> str | None:
+    libraries = Path("/usr/lib").glob("*/engines-*/pkcs11.so")
+    if not any(libraries):
+        return "openssl has no pkcs11 engine (sudo apt-get install libengine-pkcs11-openssl)"
+    return None
 
 
 def _without_enclave() -> str | None:
@@ -83,6 +104,8 @@ def _without_postgresql() -> str | None:
 FACTS: dict[str, Callable[[], str | None]] = {
     "root": _without_root,
     "tun": _without_tun,
+    "loop": _without_loop,
+    "pkcs11": _without_pkcs11,
     "enclave": _without_enclave,
     "x86_64": _without_x86_64,
     "fsgsbase": _without_fsgsbase,

@@ -97,12 +97,15 @@ static int probe_disk(const struct rt_launch_disk *disk, struct rt_blk_disk *ret
 
 /* ---- Rings ---- */
 
+static const uint8_t operations[] = {
+	IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV,
+	IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
+};
+
+enum { OPERATIONS = sizeof(operations) };
+
 static bool operations_work(int fd)
 {
-	static const uint8_t needed[] = {
-		IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV,
-		IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
-	};
 	struct {
 		struct io_uring_probe probe;
 		struct io_uring_probe_op ops[IORING_OP_LAST];
@@ -111,10 +114,33 @@ static bool operations_work(int fd)
 	if (syscall(SYS_io_uring_register, fd, IORING_REGISTER_PROBE, &answer,
 		    IORING_OP_LAST) < 0)
 		return false;
-	for (size_t i = 0; i < sizeof(needed); i++)
-		if (!(answer.ops[needed[i]].flags & IO_URING_OP_SUPPORTED))
+	for (size_t i = 0; i < OPERATIONS; i++)
+		if (!(answer.ops[operations[i]].flags & IO_URING_OP_SUPPORTED))
 			return false;
 	return true;
+}
+
+/*
+ * A ring can open files and sockets, and seccomp doesn't see what is written
+ * into it. So it is made disabled, bound to the operations of a disk for good,
+ * and enabled.
+ */
+static int restrict_ring(int fd)
+{
+	struct io_uring_restriction rules[OPERATIONS + 1] = { 0 };
+
+	for (size_t i = 0; i < OPERATIONS; i++) {
+		rules[i].opcode = IORING_RESTRICTION_SQE_OP;
+		rules[i].sqe_op = operations[i];
+	}
+	rules[OPERATIONS].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	rules[OPERATIONS].sqe_flags = IOSQE_ASYNC;
+	if (syscall(SYS_io_uring_register, fd, IORING_REGISTER_RESTRICTIONS,
+		    rules, OPERATIONS + 1) ||
+	    syscall(SYS_io_uring_register, fd, IORING_REGISTER_ENABLE_RINGS,
+		    NULL, 0))
+		return -errno;
+	return 0;
 }
 
 /*
@@ -129,9 +155,10 @@ static bool operations_work(int fd)
 static int setup_io_uring(struct io_uring_params *ret)
 {
 	static const uint32_t attempts[] = {
-		IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
-			IORING_SETUP_TASKRUN_FLAG,
-		IORING_SETUP_CLAMP,	/* Linux before 5.19 */
+		IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP |
+			IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		/* Linux before 5.19 */
+		IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP,
 	};
 	int fd = -1;
 
@@ -171,7 +198,8 @@ static int start_ring(struct rt_blk_ring *ring)
 		return fd;
 	err = -EOPNOTSUPP;
 	if (!(params.features & IORING_FEAT_SINGLE_MMAP) ||
-	    !(params.features & IORING_FEAT_NODROP) || !operations_work(fd))
+	    !(params.features & IORING_FEAT_NODROP) || !operations_work(fd) ||
+	    restrict_ring(fd))
 		goto out_close;
 	rings_bytes = rings_size_bytes(&params);
 	sqes_bytes = (size_t)params.sq_entries * sizeof(struct io_uring_sqe);

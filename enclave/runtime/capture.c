@@ -122,12 +122,34 @@ static void classify(struct libos_trap *trap, struct pt_regs *regs, int sig,
 	}
 }
 
+/* The library kernel gives each thread that has become a CPU a GS base. */
+static bool is_cpu(void)
+{
+	unsigned long base;
+
+	asm volatile("rdgsbase %0" : "=r" (base));
+	return base;
+}
+
+/* Before that, only what comes from outside can come: kept for CPU 0. */
+static void on_early_signal(int sig, const siginfo_t *info)
+{
+	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE))
+		hostcall_exit_group(128 + sig);
+	if (sig != RT_SIGNAL_TICK && sig != RT_SIGNAL_KICK)
+		rt_note_signal(sig);
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	mcontext_t *host = &((ucontext_t *)context)->uc_mcontext;
 	struct pt_regs regs;
 	struct libos_trap trap = { .regs = &regs };
 
+	if (!is_cpu()) {
+		on_early_signal(sig, info);
+		rt_resume(host->gregs, host->fpregs);
+	}
 	load_regs(&regs, host->gregs);
 	classify(&trap, &regs, sig, info, host->gregs);
 	libos_trap(&trap);

@@ -89,6 +89,24 @@ long rt_console_write(int fd, const void *buf, unsigned long bytes)
 	return n ? n : -EAGAIN;
 }
 
+void rt_console_write_all(int fd, const char *text, unsigned long bytes)
+{
+	struct pollfd host = { .fd = rt_console.streams[fd].fd, .events = POLLOUT };
+	long n;
+
+	while (bytes) {
+		n = rt_console_write(fd, text, bytes);
+		if (n == -EAGAIN) {
+			hostcall_ppoll(&host, 1, NULL);
+			continue;
+		}
+		if (n < 0)
+			return;
+		text += n;
+		bytes -= n;
+	}
+}
+
 void rt_console_wait(int wanted)
 {
 	/* A file is ready at any time: it must not keep a CPU from sleeping. */

@@ -46,4 +46,7 @@ void rt_console_start(const struct rt_launch *launch);
  */
 void rt_console_restore(void);
 
+/* At the end: wait for whoever reads until all of it is written, or can't be. */
+void rt_console_write_all(int fd, const char *text, unsigned long bytes);
+
 #endif /* RT_CONSOLE_H */

@@ -24,16 +24,21 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
 #include <rte_memory.h>
 
 #include "eal.h"
+#include "hostcall.h"
+#include "lockdown.h"
+#include "runtime.h"
 
 enum {
 	MIB = 1 << 20,
@@ -45,7 +50,9 @@ static struct {
 	uint64_t tsc_hz;
 	cpu_set_t cpus;
 	FILE *log;
+	char log_buffer[BUFSIZ];
 	char error[200];
+	bool running;
 	uintptr_t dma_start;
 	uintptr_t dma_end;
 } eal;
@@ -122,7 +129,7 @@ static int log_open(void)
 	eal.log = fopencookie(NULL, "w", io);
 	if (!eal.log)
 		return -ENOMEM;
-	setvbuf(eal.log, NULL, _IOLBF, BUFSIZ);
+	setvbuf(eal.log, eal.log_buffer, _IOLBF, sizeof(eal.log_buffer));
 	return rte_openlog_stream(eal.log);
 }
 
@@ -253,5 +260,24 @@ int rt_eal_start(const struct rt_eal_config *config)
 	sched_setaffinity(0, sizeof(eal.cpus), &eal.cpus);
 	if (err)
 		return err;
+	eal.running = true;
 	return check_dma();
+}
+
+/* An alarm of EAL is a call by its interrupt thread: the only way into it. */
+static void park_eal_thread(void *unused)
+{
+	(void)unused;
+	rt_lockdown_start_thread();
+	for (;;)
+		hostcall_ppoll(NULL, 0, NULL);
+}
+
+void rt_eal_start_lockdown(void)
+{
+	if (!eal.running)
+		return;
+	if (rte_eal_alarm_set(1, park_eal_thread, NULL))
+		rt_fail("cannot lock EAL's thread down");
+	rt_lockdown_start_await(1);
 }

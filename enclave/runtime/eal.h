@@ -25,6 +25,12 @@ struct rt_eal_config {
  */
 int rt_eal_start(const struct rt_eal_config *config);
 
+/*
+ * Lock EAL's own thread down, where EAL runs. Nothing that the tap needs is
+ * done by that thread, so it never does anything again.
+ */
+void rt_eal_start_lockdown(void);
+
 /* The last line that DPDK logged as an error; "" when there was none. */
 const char *rt_eal_error(void);
 

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every system call that the enclave makes after its start; abi/hostcall.h explains them. */
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
+#include "../../abi/hostcall.h"
 #include "hostcall.h"
+
+/* Only what the table lists has a name here. */
+enum {
+#define X(name, when, purpose, lie) HOSTCALL_##name = SYS_##name,
+	HOSTCALLS(X)
+#undef X
+};
+
+enum { AT_POSITION = -1 };	/* of preadv2 and pwritev2: as readv and writev */
 
 unsigned long hostcall_count;
 
@@ -28,86 +39,85 @@ static long call3(long nr, long a, long b, long c)
 
 long hostcall_mmap(unsigned long addr, unsigned long bytes, int prot, int flags, int fd, unsigned long offset)
 {
-	return call6(SYS_mmap, addr, bytes, prot, flags, fd, offset);
+	return call6(HOSTCALL_mmap, addr, bytes, prot, flags, fd, offset);
 }
 
 long hostcall_munmap(unsigned long addr, unsigned long bytes)
 {
-	return call3(SYS_munmap, addr, bytes, 0);
+	return call3(HOSTCALL_munmap, addr, bytes, 0);
 }
 
 long hostcall_mprotect(unsigned long addr, unsigned long bytes, int prot)
 {
-	return call3(SYS_mprotect, addr, bytes, prot);
+	return call3(HOSTCALL_mprotect, addr, bytes, prot);
 }
 
 long hostcall_ppoll(struct pollfd *fds, unsigned int count, const struct timespec *timeout)
 {
-	return call6(SYS_ppoll, (long)fds, count, (long)timeout, 0, 0, 0);
+	return call6(HOSTCALL_ppoll, (long)fds, count, (long)timeout, 0, 0, 0);
 }
 
 long hostcall_tgkill(int process, int thread, int sig)
 {
-	return call3(SYS_tgkill, process, thread, sig);
+	return call3(HOSTCALL_tgkill, process, thread, sig);
 }
 
 long hostcall_sched_yield(void)
 {
-	return call3(SYS_sched_yield, 0, 0, 0);
-}
-
-long hostcall_clock_gettime(int clock, struct timespec *ret)
-{
-	return call3(SYS_clock_gettime, clock, (long)ret, 0);
+	return call3(HOSTCALL_sched_yield, 0, 0, 0);
 }
 
 long hostcall_io_uring_enter(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags)
 {
-	return call6(SYS_io_uring_enter, fd, to_submit, min_complete, flags, 0, 0);
-}
-
-long hostcall_read(int fd, void *buf, unsigned long bytes)
-{
-	return call3(SYS_read, fd, (long)buf, bytes);
-}
-
-long hostcall_write(int fd, const void *buf, unsigned long bytes)
-{
-	return call3(SYS_write, fd, (long)buf, bytes);
-}
-
-long hostcall_readv(int fd, const struct iovec *iov, int count)
-{
-	return call3(SYS_readv, fd, (long)iov, count);
-}
-
-long hostcall_writev(int fd, const struct iovec *iov, int count)
-{
-	return call3(SYS_writev, fd, (long)iov, count);
+	return call6(HOSTCALL_io_uring_enter, fd, to_submit, min_complete, flags, 0, 0);
 }
 
 long hostcall_preadv(int fd, const struct iovec *iov, int count, long offset)
 {
-	return call6(SYS_preadv, fd, (long)iov, count, offset, 0, 0);
+	return call6(HOSTCALL_preadv2, fd, (long)iov, count, offset, 0, 0);
 }
 
 long hostcall_pwritev(int fd, const struct iovec *iov, int count, long offset)
 {
-	return call6(SYS_pwritev, fd, (long)iov, count, offset, 0, 0);
+	return call6(HOSTCALL_pwritev2, fd, (long)iov, count, offset, 0, 0);
+}
+
+long hostcall_readv(int fd, const struct iovec *iov, int count)
+{
+	return hostcall_preadv(fd, iov, count, AT_POSITION);
+}
+
+long hostcall_writev(int fd, const struct iovec *iov, int count)
+{
+	return hostcall_pwritev(fd, iov, count, AT_POSITION);
+}
+
+long hostcall_read(int fd, void *buf, unsigned long bytes)
+{
+	struct iovec one = { buf, bytes };
+
+	return hostcall_readv(fd, &one, 1);
+}
+
+long hostcall_write(int fd, const void *buf, unsigned long bytes)
+{
+	struct iovec one = { (void *)buf, bytes };
+
+	return hostcall_writev(fd, &one, 1);
 }
 
 long hostcall_fdatasync(int fd)
 {
-	return call3(SYS_fdatasync, fd, 0, 0);
+	return call3(HOSTCALL_fdatasync, fd, 0, 0);
 }
 
 long hostcall_ioctl(int fd, unsigned long request, void *arg)
 {
-	return call3(SYS_ioctl, fd, request, (long)arg);
+	return call3(HOSTCALL_ioctl, fd, request, (long)arg);
 }
 
 void hostcall_exit_group(int code)
 {
 	for (;;)
-		call3(SYS_exit_group, code, 0, 0);
+		call3(HOSTCALL_exit_group, code, 0, 0);
 }

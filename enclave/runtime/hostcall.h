@@ -16,7 +16,6 @@ long hostcall_mprotect(unsigned long addr, unsigned long bytes, int prot);
 long hostcall_ppoll(struct pollfd *fds, unsigned int count, const struct timespec *timeout);
 long hostcall_tgkill(int process, int thread, int sig);
 long hostcall_sched_yield(void);
-long hostcall_clock_gettime(int clock, struct timespec *ret);
 long hostcall_io_uring_enter(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags);
 long hostcall_read(int fd, void *buf, unsigned long bytes);
 long hostcall_write(int fd, const void *buf, unsigned long bytes);

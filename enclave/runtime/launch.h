@@ -31,6 +31,8 @@ struct rt_launch {
 	unsigned int loglevel;
 	bool stats;
 	bool tty;
+	bool insecure_no_lockdown;
+	const char *insecure_trap;	/* NULL, or "hostcall" */
 	unsigned int disk_count;
 	struct rt_launch_disk disks[LAUNCH_DISKS_MAX];
 	struct rt_launch_net net;

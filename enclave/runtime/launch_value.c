@@ -361,7 +361,15 @@ int rt_launch_dns(struct rt_launch_check *p, const char *value)
 	return rt_launch_gateway(p, value);
 }
 
+int rt_launch_insecure_no_lockdown(struct rt_launch_check *p, const char *value)
+{
+	return parse_flag(p, value, &p->launch->insecure_no_lockdown);
+}
+
 int rt_launch_insecure_trap(struct rt_launch_check *p, const char *value)
 {
-	return rt_launch_arg(p, value);
+	if (strcmp(value, "hostcall"))
+		return rt_launch_refuse(p, "'%.64s' is not hostcall", value);
+	p->launch->insecure_trap = value;
+	return 0;
 }

@@ -124,6 +124,11 @@ void rt_memory_start(uint64_t bytes)
 	madvise(want, bytes, MADV_DONTDUMP);
 }
 
+int rt_memory_fd(void)
+{
+	return ram_fd;
+}
+
 static int prot_of(int prot)
 {
 	return (prot & RT_PROT_READ ? PROT_READ : 0) | (prot & RT_PROT_WRITE ? PROT_WRITE : 0) |

@@ -40,13 +40,24 @@ extern int rt_process;
 /* Print one line "rkt-io: ..." and leave with status 125. */
 void rt_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+/* start.c: the end of a stack for what the library kernel calls of the host side */
+unsigned long rt_host_stack_start(void);
+
 /* memory.c */
 void rt_memory_start(uint64_t bytes);
+int rt_memory_fd(void);
+
+/* clock.c, tsc.c */
+void rt_clock_start(unsigned long tsc_khz);
 unsigned long rt_tsc_khz(void);
 
 /* capture.c: on each thread that is a CPU */
 void rt_signals_start(void);
 void rt_thread_start(unsigned int cpu);
+
+/* cpus.c: the threads of all CPUs but 0, locked down and waiting */
+void rt_cpus_start(unsigned int cpus);
+unsigned long rt_fs_base(void);
 
 /* stats.c */
 void rt_stats_print(void);

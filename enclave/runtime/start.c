@@ -4,7 +4,6 @@
  * memory, open what was passed, and never come back.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -21,10 +19,9 @@
 #include "eal.h"
 #include "initramfs.h"
 #include "launch.h"
+#include "lockdown.h"
 #include "net.h"
 #include "runtime.h"
-
-#include "../libos/overlay/arch/libos/include/asm/hostcall_entry.h"
 
 #define HWCAP2_FSGSBASE 2
 
@@ -111,7 +108,7 @@ static void start_devices(const struct rt_launch *launch)
 	}
 }
 
-static unsigned long host_stack(void)
+unsigned long rt_host_stack_start(void)
 {
 	char *stack = mmap(NULL, RT_HOST_STACK_BYTES, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -121,54 +118,10 @@ static unsigned long host_stack(void)
 	return (unsigned long)stack + RT_HOST_STACK_BYTES;
 }
 
-static unsigned long fs_base(void)
-{
-	unsigned long base;
-
-	asm volatile("rdfsbase %0" : "=r" (base));
-	return base;
-}
-
-/* A further CPU: its host thread leaves for the library kernel at once. */
-struct secondary {
-	unsigned int cpu;
-	unsigned long gs_base, sp;
-	void (*entry)(void);
-};
-
-static void *run_secondary(void *arg)
-{
-	struct secondary self = *(struct secondary *)arg;
-
-	rt_net_thread_start();
-	libos_set_host_thread(self.cpu, fs_base(), host_stack());
-	rt_thread_start(self.cpu);
-	asm volatile("wrgsbase %0\n"
-		     "mov %1, %%rsp\n"
-		     "xor %%ebp, %%ebp\n"
-		     "call *%2\n"
-		     :: "r" (self.gs_base), "r" (self.sp), "r" (self.entry) : "memory");
-	__builtin_unreachable();
-}
-
-static long create_thread(void *arg)
-{
-	pthread_t thread;
-
-	return -pthread_create(&thread, NULL, run_secondary, arg);
-}
-
-int rt_start_cpu(unsigned int cpu, unsigned long gs_base, void (*entry)(void), unsigned long sp)
-{
-	static struct secondary secondaries[RT_CPUS_MAX];
-
-	secondaries[cpu] = (struct secondary){ cpu, gs_base, sp, entry };
-	return libos_hostcall(create_thread, &secondaries[cpu]);
-}
-
 int main(int argc, char **argv)
 {
 	static struct rt_launch launch;
+	unsigned long host_sp;
 
 	if (argc != 2)
 		rt_fail("this program is started by rkt-io-run");
@@ -182,8 +135,14 @@ int main(int argc, char **argv)
 	rt_memory_start(launch.memory_bytes);
 	start_devices(&launch);
 	place_initramfs(&launch);
-	prctl(PR_SET_DUMPABLE, 0);
+	rt_clock_start(boot.tsc_khz);
 	rt_signals_start();
+	host_sp = rt_host_stack_start();
+	rt_lockdown_start(&launch);
+	rt_cpus_start(launch.cpus);
+	rt_eal_start_lockdown();
 	rt_thread_start(0);
-	libos_start(&boot, fs_base(), host_stack());
+	rt_lockdown_start_thread();
+	rt_lockdown_start_trap(&launch);
+	libos_start(&boot, rt_fs_base(), host_sp);
 }

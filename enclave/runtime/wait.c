@@ -105,14 +105,6 @@ void rt_yield(void)
 	hostcall_sched_yield();
 }
 
-unsigned long long rt_realtime_ns(void)
-{
-	struct timespec host_time = { 0 };
-
-	hostcall_clock_gettime(0 /* CLOCK_REALTIME */, &host_time);
-	return host_time.tv_sec * 1000000000ULL + host_time.tv_nsec;
-}
-
 static long print_stats(void *unused)
 {
 	(void)unused;

@@ -68,6 +68,7 @@ class Enclave:
         poll: Poll = Poll.ADAPTIVE,
         stats: bool = False,
         log_level: int = 4,
+        insecure_no_lockdown: bool = False,
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
@@ -90,6 +91,7 @@ class Enclave:
             poll=poll,
             stats=stats,
             log_level=log_level,
+            insecure_no_lockdown=insecure_no_lockdown,
         )
         self._prepare(options, stdin, stdout, stderr)
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rktio.cli import disk_sealed
 from rktio.cli.report import STATUS_USAGE, Parser, reported
 from rktio.common.errors import RktioError
 
@@ -24,6 +25,9 @@ EXAMPLES = """\
 examples:
   rkt-io-disk create --debian redis-server app-disk.img
   rkt-io-disk create --tar rootfs.tar.gz --copy ./app:/srv/app --size 2G app-disk.img
+  rkt-io-disk keygen owner
+  rkt-io-disk create --debian redis-server --encrypt --key-out app.volume --sign owner.key app.img
+  rkt-io-disk verify --key owner.crt --deep app.img
   rkt-io-disk ls app-disk.img /etc
   rkt-io-disk cat app-disk.img /etc/passwd
   rkt-io-disk extract app-disk.img /var/lib/redis ./saved
@@ -104,10 +108,12 @@ def _create_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--size", help="e.g. 2G (default: the contents, a quarter and at least 256 MiB more)")
     add("--force", action="store_true", help="replace an existing image")
+    disk_sealed.create_arguments(parser)
 
 
 def _create(options: argparse.Namespace) -> int:
-    from rktio.image.create import Recipe, create_image, parse_size
+    from rktio.common.sizes import parse_size
+    from rktio.image.create import Recipe, create_image
     from rktio.image.sources import Copy
 
     if (options.image is None) == (options.output is None):
@@ -124,7 +130,8 @@ def _create(options: argparse.Namespace) -> int:
     )
     # A killed build must still unmount its chroot and remove what is half made.
     signal.signal(signal.SIGTERM, _terminated)
-    create_image(options.image or options.output, recipe, force=options.force)
+    with disk_sealed.seal_of(options) as seal:
+        create_image(options.image or options.output, recipe, force=options.force, seal=seal)
     return 0
 
 
@@ -192,7 +199,10 @@ def _info_arguments(parser: argparse.ArgumentParser) -> None:
 def _info(options: argparse.Namespace) -> int:
     from rktio.common.progress import scaled_bytes
     from rktio.image import probe
+    from rktio.image.sealed import is_sealed
 
+    if is_sealed(options.image):
+        return disk_sealed.info(options)
     info = probe(options.image)
     if options.json:
         _print_json({**asdict(info), "path": str(info.path), "free_bytes": info.free_bytes})
@@ -243,4 +253,7 @@ COMMANDS = (
     Command("cat", _cat_arguments, _cat, "print files of an image"),
     Command("extract", _extract_arguments, _extract, "copy files out of an image"),
     Command("info", _info_arguments, _info, "show size, free space and state of an image"),
+    Command("keygen", disk_sealed.keygen_arguments, disk_sealed.keygen, "make an owner's key"),
+    Command("sign", disk_sealed.sign_arguments, disk_sealed.sign, "sign a sealed image"),
+    Command("verify", disk_sealed.verify_arguments, disk_sealed.verify, "check a sealed image"),
 )

@@ -40,8 +40,11 @@ class Command:
 COMMANDS = (
     Command("run", "rktio.cli.run:main", "run a program of an image (also: rkt-io-run)"),
     Command("disk", "rktio.cli.disk:main", "make and read images (also: rkt-io-disk)"),
+    Command("config", "rktio.cli.owner:config", "sign or check an application's configuration"),
+    Command("measure", "rktio.cli.owner:measure", "what the evidence of an enclave must show"),
     Command("doctor", "rktio.cli.doctor:main", "what this machine has and lacks"),
     Command("keys", "rktio.cli.keys:main", "give keys to enclaves that prove themselves"),
+    Command("surface", "rktio.cli.surface:main", "every call that an enclave can make to its host"),
     Command("bench", "rktio.bench.cli:main", "measure the library OS against native"),
 )
 

@@ -18,7 +18,17 @@ from rktio.host.options import Disk, NetOptions, Poll, RunOptions, parse_size
 STATUS_NOT_STARTED = 125
 
 # Flag -> name in RunOptions, for those that are taken over as they are.
-PLAIN = ("cpus", "read_only", "buffered", "cwd", "hostname", "poll", "stats", "log_level")
+PLAIN = (
+    "cpus",
+    "read_only",
+    "buffered",
+    "cwd",
+    "hostname",
+    "poll",
+    "stats",
+    "log_level",
+    "insecure_no_lockdown",
+)
 # The same for NetOptions.
 NET_PLAIN = ("tap_name", "mtu", "mac")
 NET_LISTS = (("address", "addresses"), ("host_address", "host_addresses"), ("dns", "dns"))
@@ -48,6 +58,12 @@ def parser() -> Parser:
     add("--debug", action="store_true", help="show where an error came from")
     add("--log-level", type=int, metavar="N", help="kernel messages on stderr, 0..8 (default 4)")
     add("--stats", action="store_true", default=None, help="print counters on stderr at exit")
+    add(
+        "--insecure-no-lockdown",
+        action="store_true",
+        default=None,
+        help="no seccomp filter, and gdb and perf may attach: for debugging",
+    )
     _add_disks(root)
     _add_net(root)
     _add_program(root)

@@ -147,6 +147,7 @@ class RunOptions:
     poll: Poll = Poll.ADAPTIVE
     stats: bool = False
     log_level: int = 4
+    insecure_no_lockdown: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", Path(self.image))

@@ -70,6 +70,8 @@ class LaunchRecord:
         yield "loglevel", str(options.log_level)
         if options.stats:
             yield "stats", "1"
+        if options.insecure_no_lockdown:
+            yield "insecure_no_lockdown", "1"
         yield from self._storage()
         yield from self._network()
         yield from self._program()

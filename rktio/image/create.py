@@ -16,12 +16,11 @@ from rktio.common.errors import RktioError
 from rktio.common.progress import Progress, scaled_bytes
 from rktio.image.allocator import ImageFullError
 from rktio.image.debian import DEFAULT_EPOCH, DEFAULT_SUITE, check_packages, install, trim
-from rktio.image.mkfs import MIN_IMAGE_BYTES, Need, default_size, make_empty, need_of
+from rktio.image.mkfs import BLOCK_BYTES, MIN_IMAGE_BYTES, Need, default_size, make_empty, need_of
+from rktio.image.seal import Seal, write_sealed
 from rktio.image.sources import Copy, add_copy, add_directory, add_tar
 from rktio.image.tree import Tree
 from rktio.image.writer import Writer
-
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,12 @@ class Recipe:
     size_bytes: int | None = None  # None: the contents, a quarter and at least 256 MiB more
 
 
-def create_image(path: Path, recipe: Recipe, *, force: bool = False) -> None:
+def create_image(
+    path: Path, recipe: Recipe, *, force: bool = False, seal: Seal | None = None
+) -> None:
     """Make the image `path`. The same recipe over the same inputs gives the same bytes.
+
+    With `seal` it is a partitioned, read-only image, encrypted and signed as that says.
 
     An existing file is only replaced with `force`, and only by a complete image.
     SOURCE_DATE_EPOCH bounds the times of files. Raises RktioError.
@@ -48,19 +51,12 @@ def create_image(path: Path, recipe: Recipe, *, force: bool = False) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="rkt-io-disk-") as spool:
             tree = _gather(recipe, Path(spool), epoch)
-            _write(path, tree, recipe.size_bytes, epoch, force)
+            if seal is None:
+                _write(path, tree, recipe.size_bytes, epoch, force)
+            else:
+                _write_sealed(path, tree, recipe.size_bytes, epoch, force, seal)
     except OSError as error:
         raise _os_error(path, error) from error
-
-
-def parse_size(text: str) -> int:
-    """Parse a size such as 512M or 2GiB (powers of 1024). Raises RktioError."""
-    number = text.upper().removesuffix("IB").removesuffix("B")
-    unit = number[-1:] if number[-1:] in UNITS else ""
-    digits = number.removesuffix(unit)
-    if not digits.isascii() or not digits.isdigit():
-        raise RktioError(f"--size {text}: not a size", hint="for example 512M or 4G")
-    return int(digits) * UNITS[unit]
 
 
 def _check(path: Path, recipe: Recipe, force: bool) -> None:
@@ -107,19 +103,42 @@ def _gather(recipe: Recipe, spool: Path, epoch: int | None) -> Tree:
 
 
 def _write(path: Path, tree: Tree, size_bytes: int | None, epoch: int | None, force: bool) -> None:
-    need = need_of(tree)
-    size = default_size(need) if size_bytes is None else size_bytes
-    data = sum(node.content.read_bytes for node in set(tree.nodes.values()) if node.content)
+    size = default_size(need_of(tree)) if size_bytes is None else size_bytes
     with _new_file(path, force) as (fd, temporary):
-        try:
-            uuid = UUID(bytes=tree.digest()[:16], version=5)
-            created = DEFAULT_EPOCH if epoch is None else epoch
-            make_empty(temporary, size, need, uuid=uuid, epoch=created)
-            with Progress(f"writing {path}", data) as progress:
-                Writer(fd, temporary, tree).write(progress)
-        except ImageFullError as error:
-            raise _too_small(size, need) from error
+        _write_ext4(fd, temporary, path, tree, size, epoch)
         os.fsync(fd)
+
+
+def _write_sealed(
+    path: Path, tree: Tree, size_bytes: int | None, epoch: int | None, force: bool, seal: Seal
+) -> None:
+    size = default_size(need_of(tree), writable=False) if size_bytes is None else size_bytes
+    size = -(-size // BLOCK_BYTES) * BLOCK_BYTES
+    with (
+        _new_file(path, force) as (fd, _),
+        tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".plain", dir=path.parent) as p,
+    ):
+        plain = Path(p.name)
+        _write_ext4(p.fileno(), plain, path, tree, size, epoch)
+        with Progress(f"sealing {path}", size) as progress:
+            root_hash = write_sealed(fd, plain, seal, progress)
+            progress.note(f"root hash {root_hash.hex()}")
+        os.fsync(fd)
+
+
+def _write_ext4(
+    fd: int, temporary: Path, path: Path, tree: Tree, size: int, epoch: int | None
+) -> None:
+    need = need_of(tree)
+    data = sum(node.content.read_bytes for node in set(tree.nodes.values()) if node.content)
+    try:
+        uuid = UUID(bytes=tree.digest()[:16], version=5)
+        created = DEFAULT_EPOCH if epoch is None else epoch
+        make_empty(temporary, size, need, uuid=uuid, epoch=created)
+        with Progress(f"writing {path}", data) as progress:
+            Writer(fd, temporary, tree).write(progress)
+    except ImageFullError as error:
+        raise _too_small(size, need) from error
 
 
 @contextmanager

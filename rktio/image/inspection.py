@@ -220,6 +220,8 @@ def _what_else(head: bytes) -> str:
 def _not_ext4(path: Path, what: str) -> RktioError:
     if what.endswith("tar archive, not an ext4 image"):
         hint = f"rkt-io-disk create --tar {path} app-disk.img makes an image of it"
+    elif what.startswith("is a partitioned disk"):
+        hint = f"if it is a sealed image: rkt-io-disk info {path}; only plain ones are read and run"
     else:
         hint = "rkt-io-disk create makes images"
     return RktioError(f"{path} {what}", hint=hint)

@@ -60,11 +60,15 @@ def need_of(tree: Tree) -> Need:
     return Need(blocks * BLOCK_BYTES, len(nodes) + 16)
 
 
-def default_size(need: Need) -> int:
-    """Return the size of an image with a quarter, and at least 256 MiB, left free."""
-    data = need.data_bytes + max(need.data_bytes // 4, MIN_FREE_BYTES)
+def default_size(need: Need, *, writable: bool = True) -> int:
+    """Return the size of an image with a quarter, and at least 256 MiB, left free.
+
+    One that is never written to only needs room for what it holds.
+    """
+    spare = max(need.data_bytes // 4, MIN_FREE_BYTES) if writable else need.data_bytes // 64 + MIB
+    data = need.data_bytes + spare
     inodes = _inodes(data, need) * INODE_BYTES
-    size = data + inodes + _journal_bytes(data) + data // 1024 + MIB
+    size = max(data + inodes + _journal_bytes(data) + data // 1024 + MIB, MIN_IMAGE_BYTES)
     return -(-size // (4 * MIB)) * 4 * MIB
 
 

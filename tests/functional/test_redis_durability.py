@@ -32,13 +32,14 @@ def network(enclaves: Enclaves) -> Network:
 def start(enclaves: Enclaves, checked_image: Path, network: Network) -> Start:
     """Start a server on the test's image and network, and return when it answers."""
 
-    def started(*words: str) -> Running:
+    def started(*words: str, cpus: int = 1) -> Running:
         running = enclaves.start(
             checked_image,
             "/usr/bin/redis-server",
             *("--bind", network.address, "--protected-mode", "no", "--dir", "/var/lib/redis"),
             *words,
             network=network,
+            options=("--cpus", str(cpus)),
         )
         until_ready(running)
         return running
@@ -143,8 +144,11 @@ class PairUpdater(threading.Thread):
             self.redis.close()
 
 
-def test_snapshot_by_fork_under_load_is_of_one_moment(start: Start) -> None:
-    server = start(*NO_AOF)
+@pytest.mark.parametrize(
+    "cpus", [1, pytest.param(2, marks=pytest.mark.needs("two-cpus"))], ids="{}cpu".format
+)
+def test_snapshot_by_fork_under_load_is_of_one_moment(start: Start, cpus: int) -> None:
+    server = start(*NO_AOF, cpus=cpus)
     updater = PairUpdater(server.address)
     with Redis(server.address) as redis:
         updater.start()

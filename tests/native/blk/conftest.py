@@ -40,6 +40,7 @@ HARNESS = (
     "disk.c",
     "hammer.c",
     "iops.c",
+    "restricted.c",
     "../../../../enclave/runtime/blk.c",
 )
 

@@ -56,6 +56,11 @@ def test_host_without_io_uring_is_served_synchronously(disk: Disk, image: Path) 
     assert disk("-s", "info", image).stdout.startswith("synchronous ")
 
 
+def test_a_ring_does_what_a_disk_needs_and_nothing_else(disk: Disk, image: Path) -> None:
+    """seccomp doesn't see what is written into a ring, and a ring could open files."""
+    disk("ask-for-more", image)
+
+
 @ways
 @pytest.mark.parametrize("file_bytes", [0, 1 << 20, (1 << 20) + 512])
 def test_truncated_file_reads_as_errors(

@@ -110,6 +110,8 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("loglevel=", "not a number"),
         ("loglevel= 1", "not a number"),
         ("stats=2", "not a number from 0 to 1"),
+        ("insecure_no_lockdown=yes", "not a number from 0 to 1"),
+        ("insecure_trap=open", "'open' is not hostcall"),
         ("disk=2:rw:buffered", "not an open descriptor"),
         ("disk=999:rw:buffered", "not an open descriptor"),
         ("disk=18446744073709551619:rw:buffered", "not FD:rw|ro:direct|buffered"),

@@ -30,6 +30,7 @@ def full_options() -> RunOptions:
         hostname="redis",
         sysctl={"net.core.somaxconn": "1024"},
         stats=True,
+        insecure_no_lockdown=True,
     )
 
 
@@ -46,6 +47,7 @@ def test_a_record_says_everything_in_order(monkeypatch: pytest.MonkeyPatch) -> N
         "poll=adaptive",
         "loglevel=4",
         "stats=1",
+        "insecure_no_lockdown=1",
         "disk=3:rw:direct",
         "disk=4:rw:direct",
         "disk=5:ro:buffered",

@@ -8,6 +8,7 @@ import pytest
 
 from rktio.image import Image
 from tests.unit.image.inputs import Debugfs, ImageMaker, TarBuilder, sound
+from tests.unit.image.sealing import Refusal
 
 
 @pytest.fixture
@@ -39,3 +40,10 @@ def debugfs() -> Debugfs:
         return done.stdout
 
     return ask
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refusal:
+    """Run `rkt-io-disk verify` on something that it must refuse."""
+    capsys.readouterr()
+    return Refusal(capsys)

@@ -15,9 +15,9 @@ from uuid import UUID
 import pytest
 
 from rktio.common.errors import RktioError
+from rktio.common.sizes import parse_size
 from rktio.image import Image, probe
 from rktio.image.allocator import ImageFullError
-from rktio.image.create import parse_size
 from rktio.image.mkfs import Need, make_empty
 from rktio.image.sources import Copy
 from tests.unit.image.inputs import ImageMaker, TarBuilder, sound

@@ -37,5 +37,6 @@ int read_past_the_end(const char *argument);
 int journal(const char *argument);
 int bench_read(const char *argument);
 int bench_write(const char *argument);
+int ask_for_more(const char *argument);
 
 #endif /* DISK_H */

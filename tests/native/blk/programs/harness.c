@@ -78,6 +78,7 @@ static const struct {
 	{ "journal", journal },
 	{ "read-iops", bench_read },
 	{ "write-iops", bench_write },
+	{ "ask-for-more", ask_for_more },
 };
 
 int main(int argc, char **argv)

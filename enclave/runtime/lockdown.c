@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Gathers what the filter must let through, and installs it on each thread. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "blk.h"
+#include "console.h"
+#include "launch.h"
+#include "lockdown.h"
+#include "lockdown_filter.h"
+#include "runtime.h"
+
+static struct {
+	bool wanted;
+	struct rt_filter filter;
+	unsigned int threads, awaited;
+} lockdown;
+
+static void add_console(struct rt_filter_config *config)
+{
+	rt_fd_set_add(&config->readable, rt_console.streams[STDIN_FILENO].fd);
+	rt_fd_set_add(&config->writable, rt_console.streams[STDOUT_FILENO].fd);
+	rt_fd_set_add(&config->writable, rt_console.streams[STDERR_FILENO].fd);
+	if (rt_console.has_terminal)
+		config->terminal_fd = rt_console.streams[STDIN_FILENO].fd;
+}
+
+static void add_disks(struct rt_filter_config *config, const struct rt_launch *launch)
+{
+	unsigned int i;
+
+	if (rt_blk_uses_io_uring()) {
+		for (i = 0; i < rt_blk_ring_count(); i++)
+			rt_fd_set_add(&config->rings, rt_blk_ring_fd(i));
+		return;
+	}
+	for (i = 0; i < launch->disk_count; i++) {
+		rt_fd_set_add(&config->readable, launch->disks[i].fd);
+		rt_fd_set_add(&config->synced, launch->disks[i].fd);
+		if (!launch->disks[i].readonly)
+			rt_fd_set_add(&config->writable, launch->disks[i].fd);
+	}
+}
+
+void rt_lockdown_start(const struct rt_launch *launch)
+{
+	static struct rt_filter_config config;
+
+	lockdown.wanted = !launch->insecure_no_lockdown;
+	if (!lockdown.wanted) {
+		fprintf(stderr, "rkt-io: insecure: no lock-down; the enclave can be debugged and may make any host call\n");
+		return;
+	}
+	config.ram_bytes = launch->memory_bytes;
+	config.ram_fd = rt_memory_fd();
+	config.process = rt_process;
+	config.terminal_fd = -1;
+	config.cpus = launch->cpus;
+	add_console(&config);
+	add_disks(&config, launch);
+	if (launch->net.present) {
+		rt_fd_set_add(&config.readable, launch->net.fd);
+		rt_fd_set_add(&config.writable, launch->net.fd);
+	}
+	if (rt_filter_build(&lockdown.filter, &config))
+		rt_fail("too many descriptors for the lock-down's filter; use fewer disks or CPUs");
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+/*
+ * SPEC_ALLOW: hosts before Linux 5.16 would otherwise switch off speculative
+ * stores for us, who hold no secret that is not our own.
+ */
+void rt_lockdown_start_thread(void)
+{
+	struct sock_fprog program = { lockdown.filter.length, lockdown.filter.code };
+
+	if (lockdown.wanted &&
+	    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program)))
+		rt_fail("cannot lock the enclave down by seccomp: %s; --insecure-no-lockdown does without",
+			strerror(errno));
+	__atomic_fetch_add(&lockdown.threads, 1, __ATOMIC_RELEASE);
+}
+
+/* They have no futex any more to tell us with. */
+void rt_lockdown_start_await(unsigned int count)
+{
+	lockdown.awaited += count;
+	while (__atomic_load_n(&lockdown.threads, __ATOMIC_ACQUIRE) < lockdown.awaited)
+		sched_yield();
+}
+
+void rt_lockdown_start_trap(const struct rt_launch *launch)
+{
+	if (launch->insecure_trap && !strcmp(launch->insecure_trap, "hostcall"))
+		open("/dev/null", O_RDONLY);
+}
