@@ -95,6 +95,12 @@ def _without_two_cpus() -> str | None:
     return None if len(os.sched_getaffinity(0)) >= 2 else "one CPU only"
 
 
+def _without_postgresql() -> str | None:
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return "PostgreSQL is not installed (sudo apt-get install postgresql)"
+    return None
+
+
 FACTS: dict[str, Callable[[], str | None]] = {
     "root": _without_root,
     "tun": _without_tun,
@@ -105,6 +111,7 @@ FACTS: dict[str, Callable[[], str | None]] = {
     "fsgsbase": _without_fsgsbase,
     "dispatch": _without_dispatch,
     "two-cpus": _without_two_cpus,
+    "postgresql": _without_postgresql,
 }
 
 
