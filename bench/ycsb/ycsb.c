@@ -2,13 +2,14 @@
 /*
  * ycsb: YCSB's workload A against Redis, in one thread.
  *
- *	ycsb HOST PORT CONNECTIONS RECORDS SECONDS
+ *	ycsb load HOST PORT RECORDS
+ *	ycsb run HOST PORT RECORDS CONNECTIONS SECONDS
  *
- * Loads RECORDS hashes of 10 fields of 100 bytes, warms up for a fifth of
- * SECONDS, then counts for SECONDS: half HGETALL, half HSET of one field, keys
- * zipfian with theta 0.99. Each connection has one operation in flight. Prints
- * lines of NAME VALUE UNIT; `client_cpu` is the share of a core that this
- * program used: near 1 it is what was measured, not the server.
+ * `load` stores RECORDS hashes of 10 fields of 100 bytes. `run` warms up for a
+ * fifth of SECONDS, then counts for SECONDS: half HGETALL, half HSET of one
+ * field, keys zipfian with theta 0.99. Each connection has one operation in
+ * flight. Prints lines of NAME VALUE UNIT; `client_cpu` is the share of a core
+ * that this program used: near 1 it is what was measured, not the server.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -261,42 +262,58 @@ static void print_quantiles(const char *name, const struct histogram *h)
 		       (double)histogram_quantile(h, wanted[i].q) / 1000);
 }
 
+static int run(struct client *c, double seconds)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	int err;
+
+	c->counted_from_ns = now_ns + (uint64_t)(seconds * 2e8);
+	c->end_ns = c->counted_from_ns + (uint64_t)(seconds * 1e9);
+	err = run_until_end(c);
+	if (err)
+		return err;
+	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
+	printf("throughput %.1f op/s\n", (double)c->all.total / seconds);
+	print_quantiles("", &c->all);
+	print_quantiles("read_", &c->latency[OP_READ]);
+	print_quantiles("update_", &c->latency[OP_UPDATE]);
+	printf("client_cpu %.3f cores\n", (double)cpu_ns / (seconds * 1.2e9));
+	return 0;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: ycsb load HOST PORT RECORDS\n"
+			"       ycsb run HOST PORT RECORDS CONNECTIONS SECONDS\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	static struct client c;
-	uint64_t now_ns, cpu_ns, records;
-	double seconds;
+	int loads = argc == 5 && !strcmp(argv[1], "load");
+	double seconds = 0;
+	uint64_t records;
 	int err;
 
-	if (argc != 6) {
-		fprintf(stderr, "usage: ycsb HOST PORT CONNECTIONS RECORDS SECONDS\n");
-		return 2;
-	}
-	c.count = atoi(argv[3]);
+	if (!loads && !(argc == 7 && !strcmp(argv[1], "run")))
+		return usage();
 	records = strtoull(argv[4], NULL, 10);
-	seconds = atof(argv[5]);
-	if (c.count < 1 || records < 2 || seconds <= 0)
-		return die("CONNECTIONS, RECORDS or SECONDS", -EINVAL);
+	c.count = loads ? 1 : atoi(argv[5]);
+	if (!loads)
+		seconds = atof(argv[6]);
+	if (c.count < 1 || records < 2 || (!loads && seconds <= 0))
+		return usage();
 	memset(c.value, 'v', sizeof(c.value));
-	zipfian_init(&c.keys, records, 0.99, 1);
-	err = open_connections(&c, argv[1], atoi(argv[2]));
+	err = open_connections(&c, argv[2], atoi(argv[3]));
 	if (err)
 		return die("cannot connect", err);
-	err = load(&c, records);
-	if (err)
-		return die("cannot load the records", err);
-	now_ns = clock_ns(CLOCK_MONOTONIC);
-	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	c.counted_from_ns = now_ns + (uint64_t)(seconds * 2e8);
-	c.end_ns = c.counted_from_ns + (uint64_t)(seconds * 1e9);
-	err = run_until_end(&c);
-	if (err)
-		return die("the run failed", err);
-	cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
-	printf("throughput %.1f op/s\n", (double)c.all.total / seconds);
-	print_quantiles("", &c.all);
-	print_quantiles("read_", &c.latency[OP_READ]);
-	print_quantiles("update_", &c.latency[OP_UPDATE]);
-	printf("client_cpu %.3f cores\n", (double)cpu_ns / (seconds * 1.2e9));
-	return 0;
+	if (loads) {
+		err = load(&c, records);
+		return err ? die("cannot load the records", err) : 0;
+	}
+	zipfian_init(&c.keys, records, 0.99, 1);
+	err = run(&c, seconds);
+	return err ? die("the run failed", err) : 0;
 }
