@@ -35,7 +35,7 @@ NATIVE_ADDRESS = IPv4Interface("10.231.2.1/24")
 READY_SECONDS = 60.0
 RETRY_SECONDS = 0.02
 SLACK_SECONDS = 240.0  # a run that takes so much longer than planned hangs
-STDERR_LINES_SHOWN = 3
+STDERR_LINES_SHOWN = 4
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -264,7 +264,8 @@ def _outcome(process: subprocess.Popen[bytes], deadline_seconds: float, what: st
         process.wait()
         raise
     if process.returncode:
-        told = errors.decode(errors="replace").strip().splitlines()[-STDERR_LINES_SHOWN:]
+        words = (errors or output or b"").decode(errors="replace")  # sysbench tells on stdout
+        told = words.strip().splitlines()[-STDERR_LINES_SHOWN:]
         raise RktioError(f"{what}: exit status {process.returncode}: {' / '.join(told)}")
     return output.decode(errors="replace")
 
