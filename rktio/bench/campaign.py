@@ -21,6 +21,7 @@ from rktio.bench.scenario import Scenario
 from rktio.bench.systems import SYSCTL, Station, System, run_once
 from rktio.common.errors import RktioError
 from rktio.common.progress import Progress
+from rktio.common.run import require, run
 
 SYSTEMS = (System.NATIVE, System.DIRECT, System.NATIVE_AA)
 FAILURES_TOLERATED = 2  # a system that fails so often in a row is left out of the rest
@@ -121,7 +122,7 @@ def _measure(
         progress.note(f"{scenario.name}: preparing")
         guest = guest_of(scenario)
         record = document["scenarios"][scenario.name]
-        record["versions"] = guest.versions(scenario.packages)
+        record["versions"] = guest.versions(scenario.packages) | _client_version(scenario)
         with closure.scratch_directory() as scratch:
             station = Station(scenario, guest, scratch, plan.cpus)
             for turn in turns:
@@ -133,6 +134,16 @@ def _measure(
                 progress.advance(1)
 
     return carry
+
+
+def _client_version(scenario: Scenario) -> dict[str, str]:
+    """Return the version of the package that the host's client is from, if it is from one."""
+    package = scenario.client_package
+    if not package:
+        return {}
+    words = ["--show", "--showformat=${Version}", package]
+    found = run([require("dpkg-query", "dpkg"), *words], check=False).stdout.decode().strip()
+    return {f"client {package}": found or "not from a package"}
 
 
 def _sample(

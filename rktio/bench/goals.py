@@ -9,25 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from rktio.bench import tables
 from rktio.bench.sources import bench_directory
+from rktio.bench.statistics import Interval, difference_interval, median_interval
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table, read_toml
 
-PART_KEYS = ("scenario", "case", "metric", "goal")
+PART_KEYS = ("scenario", "case", "metric", "goal", "compare")
+MOST_SHARE = 10.0  # of a bound that is hardly used at all
 ROW_KEYS = ("name", "part", "goal", "reason")
+
+
+class Compare(StrEnum):
+    """How direct is held against native; all but the ratio are to be at most the goal."""
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
+    VALUE = "value"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One ratio of a row: direct against native. `metric` None is the scenario's own."""
+    """One figure of a row: direct against native. `metric` None is the scenario's own."""
 
     scenario: str
     case: str
     goal: float
     metric: str | None = None
+    compare: Compare = Compare.RATIO
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ def _judged(row: Row, document: Mapping[str, Any]) -> dict[str, Any]:
             "parts": [],
         }
     lacking = [part for part in parts if part["value"] is None]
-    worst = lacking[0] if lacking else min(parts, key=lambda part: part["value"] / part["goal"])
+    worst = lacking[0] if lacking else min(parts, key=share_of_goal)
     return {
         "name": row.name,
         "goal": worst["goal"],
@@ -75,28 +87,48 @@ def _judged(row: Row, document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def share_of_goal(part: Mapping[str, Any]) -> float:
+    """Return how far a measured part came: 1 at its goal, more when it is better."""
+    value, goal = float(part["value"]), float(part["goal"])
+    if not part["at_most"]:
+        return value / goal
+    return goal / max(value, goal / MOST_SHARE)
+
+
 def _judged_part(part: Part, document: Mapping[str, Any]) -> dict[str, Any]:
     record = document["scenarios"].get(part.scenario)
     metric = part.metric or (record["primary"] if record else None)
-    found = None
-    if record is not None and metric:
-        found = tables.ratio(record, part.case, metric, "direct")
+    found = _compared(part, record, metric) if record is not None and metric else None
+    at_most = part.compare is not Compare.RATIO
     known = {
         "name": f"{part.scenario} {part.case}{f' {part.metric}' if part.metric else ''}",
         "goal": part.goal,
+        "at_most": at_most,
+        "unit": record["units"].get(metric, "") if at_most and record is not None else "x",
     }
-    if found is None:
-        reason = _reason(part, record)
+    if record is None or found is None:
         absent = dict.fromkeys(("value", "low", "high", "noise"))
-        return known | absent | {"met": False, "reason": reason}
+        return known | absent | {"met": False, "reason": _reason(part, record)}
     return known | {
         "value": round(found.value, 4),
         "low": round(found.low, 4),
         "high": round(found.high, 4),
-        "noise": _noise(record, part.case, metric),
-        "met": found.value >= part.goal,
-        "reason": None if record is None else tables.remark(record, part.case),
+        "noise": None if at_most else _noise(record, part.case, metric),
+        "met": found.value <= part.goal if at_most else found.value >= part.goal,
+        "reason": tables.remark(record, part.case),
     }
+
+
+def _compared(part: Part, record: Mapping[str, Any], metric: str) -> Interval | None:
+    if part.compare is Compare.RATIO:
+        return tables.ratio(record, part.case, metric, "direct")
+    direct = tables.samples(record, part.case, metric, "direct")
+    native = tables.samples(record, part.case, metric, tables.BASE)
+    if not direct or not native:
+        return None
+    if part.compare is Compare.VALUE:
+        return median_interval(direct)
+    return difference_interval(direct, native)
 
 
 def _noise(record: Mapping[str, Any] | None, case: str, metric: str | None) -> list[float] | None:
@@ -127,7 +159,11 @@ def _part(row: str, table: Table) -> Part:
     scenario, case = table.string("scenario"), table.string("case")
     if scenario is None or case is None:
         raise RktioError(f"bench/goals.toml: {row}: a part needs scenario and case")
-    return Part(scenario, case, _number(table, "goal", row), table.string("metric"))
+    compare = table.string("compare") or Compare.RATIO
+    if compare not in list(Compare):
+        raise table.wrong("compare", f"one of {', '.join(Compare)}")
+    goal = _number(table, "goal", row)
+    return Part(scenario, case, goal, table.string("metric"), Compare(compare))
 
 
 def _number(table: Table, key: str, row: str) -> float:

@@ -98,7 +98,7 @@ def _goal_table(goals: Sequence[Mapping[str, Any]]) -> str:
                 (
                     _text(row["name"]) if index == 0 else "",
                     f'<span class="small">{_text(part["name"])}</span>',
-                    f"{part['goal']:g}{'x' if row['parts'] else ''}",
+                    _goal(part),
                     _judged(part),
                     f'<span class="small">{_noise(part)}</span>',
                     f'<span class="small">{_text(part["reason"] or "")}</span>',
@@ -107,6 +107,12 @@ def _goal_table(goals: Sequence[Mapping[str, Any]]) -> str:
     return _table(
         ("workload", "figure", "goal", "direct / native", "native / native", "remark"), rows
     )
+
+
+def _goal(part: Mapping[str, Any]) -> str:
+    if "unit" not in part:
+        return ""
+    return f"{'≤ ' if part['at_most'] else ''}{part['goal']:g} {part['unit']}".replace(" x", "x")
 
 
 def _noise(part: Mapping[str, Any]) -> str:
@@ -119,7 +125,11 @@ def _judged(part: Mapping[str, Any]) -> str:
         return '<span class="missed">not measured</span>'
     kind = "met" if part["met"] else "missed"
     bounds = f"[{part['low']:.2f}, {part['high']:.2f}]"
-    return f'<span class="{kind}">{part["value"]:.2f}x</span> <span class="small">{bounds}</span>'
+    return f'<span class="{kind}">{_measured(part)}</span> <span class="small">{bounds}</span>'
+
+
+def _measured(part: Mapping[str, Any]) -> str:
+    return f"{part['value']:.2f} {part['unit']}".replace(" x", "x")
 
 
 def _scenario(name: str, record: Mapping[str, Any], picture: str) -> Iterable[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rktio.bench import tables
+from rktio.bench.goals import share_of_goal
 from rktio.bench.statistics import Interval
 from rktio.common.errors import RktioError
 
@@ -66,16 +67,19 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> Figure:
             axes.text(0.02, place, "not measured", va="center", color="#777777")
             continue
         colour = MET if part["met"] else MISSED
-        share, low, high = (part[key] / part["goal"] for key in ("value", "low", "high"))
+        share = share_of_goal(part)
+        ends = [share_of_goal({**part, "value": part[key]}) for key in ("low", "high")]
         axes.barh(place, share, color=colour, height=0.62)
-        axes.plot((low, high), (place, place), color="black", linewidth=1)
-        text = f"{part['value']:.2f}x of {part['goal']:.2f}x"
-        axes.text(max(share, high) + 0.02, place, text, va="center", fontsize=8)
+        axes.plot(ends, (place, place), color="black", linewidth=1)
+        text = f"{part['value']:.2f} of {part['goal']:g} {part['unit']}"
+        axes.text(max(share, *ends) + 0.02, place, text, va="center", fontsize=8)
     axes.axvline(1.0, color="black", linewidth=1, linestyle="--")
     axes.set_yticks(range(len(parts)), [part["name"] for part in parts])
     axes.set_ylim(max(len(parts), 1) - 0.4, -0.6)
     axes.set_xlim(left=0, right=max(1.3, axes.get_xlim()[1] * 1.15))
-    axes.set_xlabel("share of the goal (ratio to native / goal); line: 95 % interval")
+    axes.set_xlabel(
+        "share of the goal, 1 when met (bounds: goal / value, at most 10); line: 95 % interval"
+    )
     _plain(axes)
     return figure
 

@@ -52,4 +52,4 @@ def _verdict(part: dict[str, Any]) -> str:
 
 
 def _value(part: dict[str, Any]) -> str:
-    return "-" if part["value"] is None else f"{part['value']:.2f}x"
+    return "-" if part["value"] is None else f"{part['value']:.2f}{part['unit']}"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A scenario: one workload as data, read from bench/scenarios/NAME.toml.
 
-`kind` is "program" (runs to its end and prints figures) or "server" (serves a client on the host).
+`kind` is "program" (runs to its end and prints figures), "server" (serves a client on the host) or
+"idle" (a server that is left alone).
 Words in braces are filled from the case, from [full] or [quick], and with {server} or {peer},
 the addresses of the two ends.
 """
@@ -26,6 +27,7 @@ LISTS = ("packages", "built", "command", "client", "before")
 NUMBERS = ("port", "sink_port")
 MAPS = ("files", "filled", "case", "full", "quick")
 KNOWN = (*TEXTS, *LISTS, *NUMBERS, *MAPS, "network")
+KINDS = ("program", "server", "idle")
 REQUIRED = ("title", "kind", "packages", "command", "parser", "case")
 
 
@@ -132,10 +134,12 @@ def checked(path: Path, scenario: Scenario) -> Scenario:
     """Refuse what could only fail in the middle of a measurement. Raises RktioError."""
     from rktio.bench.parsers import PARSERS
 
-    if scenario.kind not in ("program", "server"):
-        raise RktioError(f"{path}: kind must be program or server, not {scenario.kind!r}")
+    if scenario.kind not in KINDS:
+        raise RktioError(f"{path}: kind must be one of {KINDS}, not {scenario.kind!r}")
     if scenario.kind == "server" and not (scenario.client and scenario.port):
         raise RktioError(f"{path}: a server needs client and port")
+    if scenario.kind == "idle" and not scenario.port:
+        raise RktioError(f"{path}: an idle server needs port")
     if scenario.parser not in PARSERS:
         raise RktioError(f"{path}: parser must be one of {', '.join(PARSERS)}")
     addresses = dict.fromkeys(ADDRESSES, "")
@@ -145,7 +149,7 @@ def checked(path: Path, scenario: Scenario) -> Scenario:
                 case.fill(command, addresses)
             except RktioError as error:
                 raise RktioError(f"{path}: {error.message}") from error
-    return replace(scenario, network=scenario.network or scenario.kind == "server")
+    return replace(scenario, network=scenario.network or scenario.kind != "program")
 
 
 def _cases(path: Path, length: Mapping[str, Any]) -> tuple[Case, ...]:

@@ -40,6 +40,13 @@ def ratio_interval(above: Sequence[float], below: Sequence[float]) -> Interval:
     )
 
 
+def difference_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
+    """Return the first median less the second; both sides are drawn anew for each resample."""
+    return _bootstrap(
+        lambda draw: median(draw(first)) - median(draw(second)), median(first) - median(second)
+    )
+
+
 def permutation_p(first: Sequence[float], second: Sequence[float]) -> float:
     """Return how likely so great a difference of mean logarithms is by chance (two-sided).
 

@@ -34,6 +34,7 @@ DIRECT_ADDRESS = IPv4Interface("10.231.1.1/24")
 NATIVE_ADDRESS = IPv4Interface("10.231.2.1/24")
 READY_SECONDS = 60.0
 RETRY_SECONDS = 0.02
+SETTLE_SECONDS = 1.0  # from the first answer to the end of what a start leaves to do
 SLACK_SECONDS = 240.0  # a run that takes so much longer than planned hangs
 STDERR_LINES_SHOWN = 4
 ENVIRONMENT = {
@@ -130,8 +131,24 @@ def _served(station: Station, system: System) -> dict[str, Figures]:
         if scenario.before:
             _client(station, scenario.cases[0], scenario.before, addresses)
         for case in scenario.cases:
-            found[case.name] = _load(station, case, process.pid, addresses)
+            if scenario.kind == "idle":
+                found[case.name] = _left_alone(process.pid, float(case.words["seconds"]))
+            else:
+                found[case.name] = _load(station, case, process.pid, addresses)
     return found
+
+
+def _left_alone(pid: int, seconds: float) -> Figures:
+    """Return memory, and CPU time while nothing is asked of the server."""
+    time.sleep(SETTLE_SECONDS)
+    before, started = cputime.tree_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    used = cputime.tree_seconds(pid) - before
+    return {
+        "memory": (cputime.tree_memory_bytes(pid) / (1 << 20), "MiB"),
+        # In steps of a tick (10 ms); half of one stands for none, as ratios are taken.
+        "idle_cpu": (max(used, 0.005) / (time.monotonic() - started) * 100, "%"),
+    }
 
 
 def _load(station: Station, case: Case, pid: int, addresses: Mapping[str, str]) -> Figures:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rktio.bench.statistics import Interval, median_interval, permutation_p, ratio_interval
 
-TIMES = ("us", "ms", "s")
+COSTS = ("us", "ms", "s", "MiB", "%")
 BASE = "native"
 NOISE = "native-aa"
 ENOUGH_RUNS = 5
@@ -43,8 +43,8 @@ def samples(record: Mapping[str, Any], case: str, metric: str, system: str) -> l
 
 
 def lower_is_better(unit: str) -> bool:
-    """Say whether a unit is a time, also one per operation."""
-    return unit.partition("/")[0] in TIMES
+    """Say whether a unit is one of time or memory, also per operation."""
+    return unit.partition("/")[0] in COSTS
 
 
 def ratio(record: Mapping[str, Any], case: str, metric: str, system: str) -> Interval | None:
@@ -80,7 +80,7 @@ def cases(record: Mapping[str, Any]) -> list[str]:
 
 def metrics(record: Mapping[str, Any]) -> list[str]:
     """Return the figures of a scenario that are shown: the primary, CPU, then latencies."""
-    wanted = (record["primary"], "cpu", "p50", "p99", "p999")
+    wanted = (record["primary"], "cpu", "p50", "p99", "p999", "idle_cpu")
     return [name for name in dict.fromkeys(wanted) if name in record["units"]]
 
 

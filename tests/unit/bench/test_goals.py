@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from rktio.bench import goals, results
 from tests.unit.bench.result_sets import document, steady
 
@@ -62,6 +64,25 @@ def test_latency_counts_the_other_way() -> None:
 
     p99 = row(judged, "Redis")["parts"][1]
     assert (p99["name"], p99["value"], p99["met"]) == ("redis-ycsb 16conn p99", 4.0, True)
+
+
+@pytest.mark.parametrize(
+    ("memory", "idle", "met"), [(60.0, 1.0, True), (70.0, 1.0, False), (60.0, 3.0, False)]
+)
+def test_bounds_are_met_below(memory: float, idle: float, met: bool) -> None:
+    found = document(steady(1.0, 1.0), name="idle", case="redis")
+    record = found["scenarios"]["idle"]
+    record["units"] = {"memory": "MiB", "idle_cpu": "%"}
+    record["primary"] = "memory"
+    for sample in record["samples"]:
+        direct = sample["system"] == "direct"
+        figures = {"memory": 10.0 + (memory if direct else 0.0), "idle_cpu": idle}
+        sample["values"]["redis"] = figures
+
+    last = row(goals.judge(found), "library OS memory")
+    assert last["met"] is met
+    assert last["parts"][0]["value"] == memory
+    assert last["parts"][1]["value"] == idle
 
 
 def test_few_runs_are_remarked() -> None:
