@@ -18,7 +18,7 @@ from rktio.bench.statistics import Interval, difference_interval, median_interva
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table, read_toml
 
-PART_KEYS = ("scenario", "case", "metric", "goal", "compare")
+PART_KEYS = ("scenario", "case", "metric", "goal", "compare", "unit")
 MOST_SHARE = 10.0  # of a bound that is hardly used at all
 ROW_KEYS = ("name", "part", "goal", "reason")
 
@@ -40,6 +40,7 @@ class Part:
     goal: float
     metric: str | None = None
     compare: Compare = Compare.RATIO
+    unit: str = "x"
 
 
 @dataclass(frozen=True)
@@ -104,18 +105,22 @@ def _judged_part(part: Part, document: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{part.scenario} {part.case}{f' {part.metric}' if part.metric else ''}",
         "goal": part.goal,
         "at_most": at_most,
-        "unit": record["units"].get(metric, "") if at_most and record is not None else "x",
+        "unit": part.unit,
     }
     if record is None or found is None:
         absent = dict.fromkeys(("value", "low", "high", "noise"))
         return known | absent | {"met": False, "reason": _reason(part, record)}
+    noise = None if at_most else _noise(record, part.case, metric)
+    remarks = [tables.remark(record, part.case)]
+    if noise and noise[0] < found.value < noise[1]:
+        remarks.append("within the noise of this run")
     return known | {
         "value": round(found.value, 4),
         "low": round(found.low, 4),
         "high": round(found.high, 4),
-        "noise": None if at_most else _noise(record, part.case, metric),
+        "noise": noise,
         "met": found.value <= part.goal if at_most else found.value >= part.goal,
-        "reason": tables.remark(record, part.case),
+        "reason": "; ".join(filter(None, remarks)) or None,
     }
 
 
@@ -131,9 +136,9 @@ def _compared(part: Part, record: Mapping[str, Any], metric: str) -> Interval | 
     return difference_interval(direct, native)
 
 
-def _noise(record: Mapping[str, Any] | None, case: str, metric: str | None) -> list[float] | None:
+def _noise(record: Mapping[str, Any], case: str, metric: str | None) -> list[float] | None:
     """Return the interval of native against native, where an A/A pair was run."""
-    if record is None or metric is None:
+    if metric is None:
         return None
     found = tables.ratio(record, case, metric, tables.NOISE)
     return None if found is None else [round(found.low, 4), round(found.high, 4)]
@@ -162,8 +167,8 @@ def _part(row: str, table: Table) -> Part:
     compare = table.string("compare") or Compare.RATIO
     if compare not in list(Compare):
         raise table.wrong("compare", f"one of {', '.join(Compare)}")
-    goal = _number(table, "goal", row)
-    return Part(scenario, case, goal, table.string("metric"), Compare(compare))
+    goal, unit = _number(table, "goal", row), table.string("unit") or "x"
+    return Part(scenario, case, goal, table.string("metric"), Compare(compare), unit)
 
 
 def _number(table: Table, key: str, row: str) -> float:

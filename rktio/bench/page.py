@@ -110,8 +110,8 @@ def _goal_table(goals: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _goal(part: Mapping[str, Any]) -> str:
-    if "unit" not in part:
-        return ""
+    if "unit" not in part:  # a row that has no figures yet
+        return f"{part['goal']:g}x"
     return f"{'≤ ' if part['at_most'] else ''}{part['goal']:g} {part['unit']}".replace(" x", "x")
 
 

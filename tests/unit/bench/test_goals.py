@@ -93,6 +93,15 @@ def test_few_runs_are_remarked() -> None:
     )
 
 
+def test_ratio_within_the_noise_is_remarked() -> None:
+    rates = steady(100.0, 101.0)
+    rates["native-aa"] = [50.0, 200.0, 60.0, 180.0, 100.0]
+
+    judged = goals.judge(document(rates, name="sendto", case="32B"))
+
+    assert row(judged, "sendto")["reason"] == "within the noise of this run"
+
+
 def test_busy_client_is_remarked() -> None:
     found = document(steady(100.0, 300.0), name="sendto", case="32B")
     for sample in found["scenarios"]["sendto"]["samples"]:
