@@ -10,6 +10,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 BUILT = "build/rkt-io-enclave"
 PACKAGED = "rktio/_enclave/rkt-io-enclave"
+SOURCES = "bench"  # scenarios, goals, and the C programs of the benchmarks
+PACKAGED_SOURCES = "rktio/bench/_sources"
 WHEEL_TAG = "py3-none-linux_x86_64"  # any Python 3; the enclave is a static executable
 
 
@@ -28,6 +30,7 @@ class EnclaveBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if self.target_name == "sdist":
             build_data["force_include"][str(binary)] = BUILT
             return
+        build_data["force_include"][str(Path(self.root) / SOURCES)] = PACKAGED_SOURCES
         build_data["force_include"][str(binary)] = PACKAGED
         build_data["pure_python"] = False
         build_data["tag"] = WHEEL_TAG

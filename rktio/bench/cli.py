@@ -6,18 +6,24 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from rktio.bench.comparison import Result, missed, to_json, to_table
+from rktio.bench.evaluation import add_commands
 
 STATUS_GOAL_MISSED = 1
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one comparison. 0: done; 1: a goal was missed and --goals given. Raises RktioError."""
+    """Run one sub-command. 0: done; 1: a goal was missed and --goals given. Raises RktioError."""
     args = parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _terminate)
+    function: Callable[[argparse.Namespace], int] = args.function
+    return function(args)
+
+
+def _compare(args: argparse.Namespace) -> int:
     results, setting = args.measure(args)
     if args.json:
         print(to_json(results))
@@ -28,23 +34,24 @@ def main(argv: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of every comparison."""
+    """Return the parser of every sub-command."""
     root = argparse.ArgumentParser(
         prog="rkt-io bench",
         description="Compare the library OS with native, alternating in one run.",
         allow_abbrev=False,
     )
-    table = root.add_subparsers(metavar="COMPARISON", required=True)
+    table = root.add_subparsers(metavar="COMMAND", required=True)
     micro = table.add_parser("micro", help="system calls, switches, files, TCP, memory, processes")
     _add_common(micro)
     micro.add_argument("--only", metavar="NAME,...", help="some of the benchmarks")
     micro.add_argument(
         "--seconds", type=_positive_seconds, default=0.3, help="per benchmark and run (default 0.3)"
     )
-    micro.set_defaults(measure=_micro)
+    micro.set_defaults(function=_compare, measure=_micro)
     redis = table.add_parser("redis", help="redis-server for a client on the host (needs root)")
     _add_common(redis)
-    redis.set_defaults(measure=_redis)
+    redis.set_defaults(function=_compare, measure=_redis)
+    add_commands(table.add_parser)
     return root
 
 

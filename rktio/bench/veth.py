@@ -29,8 +29,11 @@ def server_behind_veth(
     cores: Sequence[int],
     server: IPv4Interface,
     sysctl: Mapping[str, str],
-) -> Iterator[None]:
-    """Run `argv` with `server` as the address of its eth0; the host's end is the net's .254."""
+) -> Iterator[int]:
+    """Run `argv` with `server` as the address of its eth0; the host's end is the net's .254.
+
+    Gives the process, whose namespace others may enter.
+    """
     unshare = require("unshare", "util-linux")
     process = popen(
         placed([unshare, "--net", *argv], cores),
@@ -41,7 +44,7 @@ def server_behind_veth(
     try:
         _await_namespace(process)
         _connect(process.pid, server, sysctl)
-        yield
+        yield process.pid
     finally:
         # The namespace would take the pair with it, but later than the next server may come.
         run([require("ip", "iproute2"), "link", "del", _host_end()], check=False)

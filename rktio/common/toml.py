@@ -61,6 +61,13 @@ class Table:
             raise self.wrong(key, "an integer")
         return value
 
+    def number(self, key: str) -> float | None:
+        """Return an integer or a fraction, or None where the key is absent."""
+        value = self._data.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise self.wrong(key, "a number")
+        return None if value is None else float(value)
+
     def boolean(self, key: str) -> bool | None:
         """Return true or false, or None where the key is absent."""
         value = self._data.get(key)

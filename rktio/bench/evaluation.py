@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sub-commands of the evaluation: list, run, quick, full and report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rktio.common.errors import RktioError
+
+if TYPE_CHECKING:
+    from rktio.bench.systems import System
+
+QUICK_RUNS = 5
+FULL_RUNS = 7
+TOPOLOGIES = ("host-client", "pair")
+
+Adder = Callable[..., argparse.ArgumentParser]
+
+
+def add_commands(add: Adder) -> None:
+    """Add the sub-commands to the table of `rkt-io bench`."""
+    listing = add("list", help="the scenarios")
+    listing.set_defaults(function=_list)
+    run = add("run", help="run some scenarios (needs root)")
+    run.add_argument("scenario", nargs="+", help="a name that `rkt-io bench list` prints")
+    run.add_argument("--quick", action="store_true", help="the short form of each")
+    _add_run_options(run, out_required=True)
+    run.set_defaults(function=lambda args: _measure(args, args.scenario, quick=args.quick))
+    quick = add("quick", help="every scenario in its short form, and the report (needs root)")
+    _add_run_options(quick, out_required=False)
+    quick.set_defaults(function=lambda args: _measure(args, None, quick=True))
+    full = add("full", help="every scenario in its full length, and the report (needs root)")
+    _add_run_options(full, out_required=False)
+    full.set_defaults(function=lambda args: _measure(args, None, quick=False))
+    report = add("report", help="write the page and pictures of a result set")
+    report.add_argument("results", metavar="DIR", type=Path)
+    report.add_argument("--json", action="store_true", help="print the goals; write nothing")
+    report.add_argument("--against", metavar="DIR", type=Path, help="compare with an earlier set")
+    report.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    report.set_defaults(function=_report)
+
+
+def _add_run_options(command: argparse.ArgumentParser, *, out_required: bool) -> None:
+    add = command.add_argument
+    where = "" if out_required else " (default results/DATE-quick or -full)"
+    add(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=out_required,
+        help=f"where results.json is; what it has is not run again{where}",
+    )
+    add("--runs", type=int, metavar="N", help=f"rounds (default {QUICK_RUNS}, full {FULL_RUNS})")
+    add("--systems", metavar="NAME,...", help="default native,direct,native-aa")
+    add("--cpus", type=int, default=1, metavar="N", help="cores of the server (default 1)")
+    add("--topology", choices=TOPOLOGIES, default="host-client", help="default host-client")
+    add("--debug", action="store_true", help="show where an error came from")
+
+
+def _list(args: argparse.Namespace) -> int:
+    from rktio.bench import scenario
+
+    del args
+    for name in scenario.names():
+        found = scenario.load(name, quick=False)
+        cases = ", ".join(case.name for case in found.cases)
+        print(f"{name:16} {found.title} ({cases})")
+    return 0
+
+
+def _measure(args: argparse.Namespace, names: Sequence[str] | None, *, quick: bool) -> int:
+    from rktio.bench import campaign, scenario, systems
+
+    if args.topology != "host-client":
+        raise RktioError(
+            "topology pair needs enclaves that reach each other by virtio-user",
+            hint="this build has --topology host-client",
+        )
+    runs = args.runs if args.runs is not None else QUICK_RUNS if quick else FULL_RUNS
+    if runs < 1:
+        raise RktioError(f"--runs {runs} is not at least 1")
+    chosen = campaign.SYSTEMS if args.systems is None else _systems(args.systems)
+    scenarios = tuple(
+        scenario.load(name, quick=quick)
+        for name in dict.fromkeys(scenario.names() if names is None else names)
+    )
+    systems.check_permitted()
+    length = "quick" if quick else "full"
+    folder = args.out or Path("results") / f"{datetime.now(UTC):%Y-%m-%d}-{length}"
+    plan = campaign.Plan(scenarios, runs, length, chosen, args.cpus)
+    for line in campaign.carry_out(plan, folder):
+        print(f"rkt-io: failed: {line}", file=sys.stderr)
+    return _write(folder, None)
+
+
+def _systems(text: str) -> tuple[System, ...]:
+    from rktio.bench import systems
+
+    found = []
+    for name in text.split(","):
+        if name in systems.PLANNED:
+            raise RktioError(f"system {name} is not in this build yet")
+        if name not in list(systems.System):
+            raise RktioError(
+                f"there is no system {name!r}", hint=f"some of {', '.join(systems.System)}"
+            )
+        found.append(systems.System(name))
+    return tuple(dict.fromkeys(found))
+
+
+def _report(args: argparse.Namespace) -> int:
+    from rktio.bench import report
+
+    if args.json:
+        print(report.as_json(args.results))
+        return 0
+    return _write(args.results, args.against)
+
+
+def _write(folder: Path, against: Path | None) -> int:
+    from rktio.bench import report
+
+    print(report.as_table(folder))
+    print(f"\n{report.write(folder, against=against)}")
+    return 0

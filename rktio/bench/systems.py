@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The systems that a scenario runs on, and one run of it on one of them.
+
+native: the host's kernel, in a chroot of the guest's files and a network namespace behind veth.
+native-aa: the same once more; its ratio to native is the noise of the machine.
+native-busypoll: native with the host's sockets polling the device (net.core.busy_poll).
+direct: the library OS over its tap, its disk an image on the file system of the native files.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from rktio.bench import cputime, parsers, placement
+from rktio.bench.closure import scratch_copy
+from rktio.bench.guest import Guest
+from rktio.bench.parsers import Figures
+from rktio.bench.scenario import Case, Scenario
+from rktio.bench.sources import built, is_ours
+from rktio.bench.veth import server_behind_veth
+from rktio.common.errors import RktioError
+from rktio.common.run import popen, require
+
+DIRECT_ADDRESS = IPv4Interface("10.231.1.1/24")
+NATIVE_ADDRESS = IPv4Interface("10.231.2.1/24")
+READY_SECONDS = 60.0
+RETRY_SECONDS = 0.02
+SETTLE_SECONDS = 1.0  # from the first answer to the end of what a start leaves to do
+SLACK_SECONDS = 240.0  # a run that takes so much longer than planned hangs
+STDERR_LINES_SHOWN = 4
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+}
+# What is compared is the systems, not their defaults: published buffer sizes, and Reno, the one
+# congestion control that every kernel has and permits in a new namespace.
+SYSCTL = {
+    "net.core.somaxconn": "1024",
+    "net.ipv4.tcp_congestion_control": "reno",
+    "net.ipv4.tcp_rmem": "4096 87380 56623104",
+    "net.ipv4.tcp_wmem": "4096 65536 56623104",
+}
+# Of the host, not of a namespace: microseconds that a socket polls before it sleeps.
+BUSY_POLL = {"net/core/busy_poll": "50", "net/core/busy_read": "50"}
+# $1: the guest's files, $2: the folder for /bench; the mounts end with the program.
+CHROOT = (
+    'set -e; t=$1; b=$2; shift 2; mount --bind "$t" "$t"; mount --rbind /dev "$t/dev"; '
+    'mount -t proc proc "$t/proc"; mount --rbind /sys "$t/sys"; mount -t tmpfs tmpfs "$t/run"; '
+    'mount --bind "$b" "$t/bench"; exec chroot "$t" "$@"'
+)
+
+
+class System(StrEnum):
+    """What a scenario can run on today."""
+
+    NATIVE = "native"
+    DIRECT = "direct"
+    NATIVE_AA = "native-aa"
+    NATIVE_BUSYPOLL = "native-busypoll"
+
+
+# In every schema and report, so that results of later versions are readable by this one.
+PLANNED = ("sync", "switchless", "libos-host")
+
+
+@dataclass
+class Station:
+    """What one scenario's runs share: its guest, cores and a folder for their files."""
+
+    scenario: Scenario
+    guest: Guest
+    folder: Path
+    cpus: int = 1
+    _copies: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def server_cores(self) -> tuple[int, ...]:
+        """The cores of the system under test."""
+        return placement.server_cores(self.cpus)
+
+    def image(self) -> Path:
+        """Return the library OS's writable copy of the image; kept between its runs."""
+        if "image" not in self._copies:
+            self._copies["image"] = scratch_copy(self.guest.image, self.folder)
+        return self._copies["image"]
+
+    def bench_folder(self, system: System) -> Path:
+        """Return what a native system has at /bench; kept between its runs."""
+        folder = self.folder / system
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+def run_once(station: Station, system: System) -> dict[str, Figures]:
+    """Run every case of the scenario once; figures by case. Raises RktioError."""
+    with ExitStack() as stack:
+        if system is System.NATIVE_BUSYPOLL:
+            stack.enter_context(_settings(BUSY_POLL))
+        if station.scenario.sink_port:
+            stack.enter_context(_sink(station.scenario.sink_port))
+        if station.scenario.kind == "program":
+            return {c.name: _program(station, system, c) for c in station.scenario.cases}
+        return _served(station, system)
+
+
+def _program(station: Station, system: System, case: Case) -> Figures:
+    command = case.fill(station.scenario.command, _addresses(system))
+    before, started = cputime.children_seconds(), time.monotonic()
+    with _started(station, system, command, output=subprocess.PIPE) as process:
+        output = _outcome(process, _deadline(case), system)
+    cpu = cputime.children_seconds() - before
+    figures = parsers.parse(station.scenario.parser, output)
+    return figures | _cpu_figure(figures, cpu, time.monotonic() - started)
+
+
+def _served(station: Station, system: System) -> dict[str, Figures]:
+    scenario, addresses = station.scenario, _addresses(system)
+    command = scenario.cases[0].fill(scenario.command, addresses)
+    found = {}
+    with _started(station, system, command, output=subprocess.DEVNULL) as process:
+        _await_port(addresses["server"], scenario.port, process, system)
+        if scenario.before:
+            _client(station, scenario.cases[0], scenario.before, addresses)
+        for case in scenario.cases:
+            if scenario.kind == "idle":
+                found[case.name] = _left_alone(process.pid, float(case.words["seconds"]))
+            else:
+                found[case.name] = _load(station, case, process.pid, addresses)
+    return found
+
+
+def _left_alone(pid: int, seconds: float) -> Figures:
+    """Return memory, and CPU time while nothing is asked of the server."""
+    time.sleep(SETTLE_SECONDS)
+    before, started = cputime.tree_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    used = cputime.tree_seconds(pid) - before
+    return {
+        "memory": (cputime.tree_memory_bytes(pid) / (1 << 20), "MiB"),
+        # In steps of a tick (10 ms); half of one stands for none, as ratios are taken.
+        "idle_cpu": (max(used, 0.005) / (time.monotonic() - started) * 100, "%"),
+    }
+
+
+def _load(station: Station, case: Case, pid: int, addresses: Mapping[str, str]) -> Figures:
+    """Run the client once; CPU time of both ends is taken over the same time."""
+    server, client = cputime.tree_seconds(pid), cputime.children_seconds()
+    started = time.monotonic()
+    output = _client(station, case, station.scenario.client, addresses)
+    wall = time.monotonic() - started
+    client, server = cputime.children_seconds() - client, cputime.tree_seconds(pid) - server
+    figures = parsers.parse(station.scenario.parser, output)
+    return {"client_cpu": (client / wall, "cores")} | figures | _cpu_figure(figures, server, wall)
+
+
+def _client(
+    station: Station, case: Case, command: tuple[str, ...], addresses: Mapping[str, str]
+) -> str:
+    """Run a client on the host, on the cores that the server has not; its output."""
+    program, *words = case.fill(command, addresses)
+    path = (
+        built(program)
+        if is_ours(program)
+        else require(program, station.scenario.client_package or program)
+    )
+    cores = placement.client_cores(station.server_cores)
+    process = popen(
+        placement.placed([path, *words], cores),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return _outcome(process, _deadline(case), f"client {program}")
+
+
+def _cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Figures:
+    """Return CPU time per operation, or in all where there is no throughput."""
+    if "throughput" not in figures:
+        return {"cpu": (max(cpu_seconds, 1e-9), "s")}
+    rate, unit = figures["throughput"]
+    return {"cpu": (max(cpu_seconds / wall_seconds / rate * 1e6, 1e-9), f"us/{unit[:-2]}")}
+
+
+@contextmanager
+def _started(
+    station: Station, system: System, command: Sequence[str], *, output: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    start = _start_direct if system is System.DIRECT else _start_native
+    with start(station, system, command, output) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                placement.stop(process)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+@contextmanager
+def _start_native(
+    station: Station, system: System, command: Sequence[str], output: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    unshare, nsenter = require("unshare", "util-linux"), require("nsenter", "util-linux")
+    tree, folder = str(station.guest.tree), str(station.bench_folder(system))
+    words: list[str | Path] = [
+        *(unshare, "--mount", "/bin/sh", "-c", CHROOT, "sh", tree, folder),
+        *command,
+    ]
+    with ExitStack() as stack:
+        if station.scenario.network:
+            holder = stack.enter_context(
+                server_behind_veth(
+                    ["sleep", "infinity"], station.server_cores, NATIVE_ADDRESS, SYSCTL
+                )
+            )
+            words = [nsenter, "-t", str(holder), "-n", *words]
+        yield popen(
+            placement.placed(words, station.server_cores),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=_errors(output),
+            env=ENVIRONMENT,
+        )
+
+
+@contextmanager
+def _start_direct(
+    station: Station, system: System, command: Sequence[str], output: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    from rktio.host.launch import prepared
+    from rktio.host.options import NetOptions, RunOptions, parse_size
+
+    del system
+    net = NetOptions(addresses=(str(DIRECT_ADDRESS),))
+    options = RunOptions(
+        image=station.image(),
+        program=command[0],
+        args=tuple(command[1:]),
+        memory_bytes=parse_size(station.scenario.memory),
+        cpus=station.cpus,
+        net=net if station.scenario.network else NetOptions.none(),
+        env=ENVIRONMENT,
+        sysctl=SYSCTL if station.scenario.network else {},
+    )
+    with prepared(options) as launch:
+        process = popen(
+            placement.placed(launch.argv, station.server_cores),
+            pass_fds=launch.fds,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=_errors(output),
+            env={},
+        )
+    yield process
+
+
+def _errors(output: int) -> int:
+    """Return where stderr goes: a server's is not read, so it must not be a pipe."""
+    return subprocess.PIPE if output == subprocess.PIPE else subprocess.DEVNULL
+
+
+def _outcome(process: subprocess.Popen[bytes], deadline_seconds: float, what: str) -> str:
+    try:
+        output, errors = process.communicate(timeout=deadline_seconds)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise RktioError(f"{what}: no end after {deadline_seconds:.0f} s") from error
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode:
+        words = (errors or output or b"").decode(errors="replace")  # sysbench tells on stdout
+        told = words.strip().splitlines()[-STDERR_LINES_SHOWN:]
+        raise RktioError(f"{what}: exit status {process.returncode}: {' / '.join(told)}")
+    return output.decode(errors="replace")
+
+
+def _deadline(case: Case) -> float:
+    return SLACK_SECONDS + 3 * float(case.words.get("seconds", "0"))
+
+
+def _addresses(system: System) -> dict[str, str]:
+    own = DIRECT_ADDRESS if system is System.DIRECT else NATIVE_ADDRESS
+    return {"server": str(own.ip), "peer": str(own.network.network_address + 254)}
+
+
+def _await_port(host: str, port: int, process: subprocess.Popen[bytes], system: str) -> None:
+    """Wait until the server takes connections."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection((host, port), timeout=1.0):
+                return
+        except OSError:
+            time.sleep(RETRY_SECONDS)
+    ended = process.poll()
+    how = f"does not answer after {READY_SECONDS:.0f} s" if ended is None else f"ended ({ended})"
+    raise RktioError(f"{system}: the server at {host}:{port} {how}")
+
+
+@contextmanager
+def _sink(port: int) -> Iterator[None]:
+    """Hold a UDP port on the host, so that datagrams to it are no errors; they are dropped."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        held.bind(("0.0.0.0", port))  # noqa: S104 - both networks are of this machine
+        yield
+
+
+@contextmanager
+def _settings(values: Mapping[str, str]) -> Iterator[None]:
+    """Change settings of the host's kernel, and put them back."""
+    files = {Path("/proc/sys") / name: value for name, value in values.items()}
+    before = {path: path.read_text() for path in files}
+    try:
+        for path, value in files.items():
+            path.write_text(value)
+        yield
+    finally:
+        for path, value in before.items():
+            path.write_text(value)
+
+
+def check_permitted() -> None:
+    """Refuse without root, before anything was built. Raises RktioError."""
+    if os.geteuid() != 0:
+        raise RktioError(
+            "taps, namespaces and chroots need root", hint="sudo bin/rkt-io bench run ..."
+        )
