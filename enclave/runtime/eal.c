@@ -46,8 +46,8 @@ static struct {
 	cpu_set_t cpus;
 	FILE *log;
 	char error[200];
-	uintptr_t dma_start;
-	uintptr_t dma_end;
+	uintptr_t memory_start;
+	uintptr_t memory_end;
 } eal;
 
 const char *rt_eal_error(void)
@@ -55,12 +55,10 @@ const char *rt_eal_error(void)
 	return eal.error;
 }
 
-int rt_eal_in_dma(const void *addr, size_t len)
+size_t rt_eal_memory(const void **ret_start)
 {
-	uintptr_t start = (uintptr_t)addr;
-
-	return start >= eal.dma_start && start <= eal.dma_end &&
-	       len <= eal.dma_end - start;
+	*ret_start = (const void *)eal.memory_start;
+	return eal.memory_end - eal.memory_start;
 }
 
 /*
@@ -203,27 +201,27 @@ static int make_args(struct eal_args *args, const struct rt_eal_config *config)
 	return 0;
 }
 
-static int find_dma(const struct rte_memseg_list *msl, void *arg)
+static int find_memory(const struct rte_memseg_list *msl, void *arg)
 {
 	uintptr_t start = (uintptr_t)msl->base_va;
 
 	(void)arg;
-	if (!eal.dma_start || start < eal.dma_start)
-		eal.dma_start = start;
-	if (start + msl->len > eal.dma_end)
-		eal.dma_end = start + msl->len;
+	if (!eal.memory_start || start < eal.memory_start)
+		eal.memory_start = start;
+	if (start + msl->len > eal.memory_end)
+		eal.memory_end = start + msl->len;
 	return 0;
 }
 
 /* EAL takes its base as a hint only; the address map does not. */
-static int check_dma(void)
+static int check_memory(void)
 {
-	rte_memseg_list_walk(find_dma, NULL);
-	if (eal.dma_start < RT_EAL_BASE ||
-	    eal.dma_end > RT_EAL_BASE + RT_EAL_SPAN) {
+	rte_memseg_list_walk(find_memory, NULL);
+	if (eal.memory_start < RT_EAL_BASE ||
+	    eal.memory_end > RT_EAL_BASE + RT_EAL_SPAN) {
 		snprintf(eal.error, sizeof(eal.error),
-			 "DMA region at %#" PRIxPTR ", not in its place",
-			 eal.dma_start);
+			 "memory at %#" PRIxPTR ", not in its place",
+			 eal.memory_start);
 		return -EADDRNOTAVAIL;
 	}
 	return 0;
@@ -253,5 +251,5 @@ int rt_eal_start(const struct rt_eal_config *config)
 	sched_setaffinity(0, sizeof(eal.cpus), &eal.cpus);
 	if (err)
 		return err;
-	return check_dma();
+	return check_memory();
 }
