@@ -167,7 +167,7 @@ void link_up(void)
 
 	if (unshare(CLONE_NEWNET))
 		link_fail("network namespace: %s", strerror(errno));
-	config.tap_fd = open_tap();
+	config.fd = open_tap();
 	memcpy(config.mac, wire_mac, 6);
 	run("ip link set lo up && ip addr add 10.9.0.254/24 dev t0 && "
 	    "ip addr add fd09::fe/64 dev t0 nodad && ip link set t0 up && "
