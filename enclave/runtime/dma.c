@@ -4,6 +4,7 @@
  * memfd of its own, so that a hostile back end finds ring entries and frames in
  * it, and no pointer, length or state that anything in here relies on.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The back end of vhost-user: offer features, map the front end's memory, take its rings. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <string.h>
