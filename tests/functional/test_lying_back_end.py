@@ -170,7 +170,7 @@ def test_only_the_dma_region_is_shared(enclave: Running, path: Path) -> None:
 
 def scribble(back_end: BackEnd, seed: int, until: float) -> None:
     """Rewrite used rings, headers and descriptors while the enclave reads them."""
-    dice = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    dice = random.Random(seed)
     while time.monotonic() < until:
         ring = back_end.rings[dice.randrange(2)]
         entry = ring.used + 4 + 8 * dice.randrange(ring.entries)

@@ -45,12 +45,14 @@ def pair(enclaves: Enclaves, debian_image: Path, tmp_path: Path) -> Pair:
         roles: tuple[str, str], server: tuple[str, ...], ready: str, client: tuple[str, ...]
     ) -> tuple[Running, Running]:
         first = enclaves.start(
-            *(debian_image, *server),
+            debian_image,
+            *server,
             options=(f"--net={roles[0]}:{tmp_path}/s,server", f"--address={SERVER}/24", *READ_ONLY),
         )
         first.until_line(ready)
         second = enclaves.start(
-            *(debian_image, *client),
+            debian_image,
+            *client,
             options=(f"--net={roles[1]}:{tmp_path}/s", f"--address={CLIENT}/24", *READ_ONLY),
         )
         return first, second
@@ -139,7 +141,8 @@ def vtap(enclaves: Enclaves, tmp_path: Path) -> Iterator[Vtap]:
 
 def start_behind(vtap: Vtap, enclaves: Enclaves, image: Path, *words: str) -> Running:
     running = enclaves.start(
-        *(image, *words),
+        image,
+        *words,
         options=(
             f"--net=virtio-user:{vtap.path},server",
             f"--address={vtap.network.address}/24",

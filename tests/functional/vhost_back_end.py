@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A back end of vhost-user that a test steers: honest by default, and able to lie.
 
-It serves an enclave's `--net virtio-user:SOCKET,server`, from bytes: rings as virtio 1.2 section 2.7
-lays them out, in the one region of memory that the enclave shares.
+It serves an enclave's `--net virtio-user:SOCKET,server`, from bytes: rings as virtio 1.2 (2.7,
+"Split Virtqueues") lays them out, in the one region of memory that the enclave shares.
 """
 
 from __future__ import annotations
@@ -221,6 +221,8 @@ def arp_request(target: str, asker: str) -> bytes:
 
 
 def is_arp_reply(frame: bytes, sender: str) -> bool:
-    return frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\2" and (
-        frame[28:32] == socket.inet_aton(sender)
+    return (
+        frame[12:14] == b"\x08\x06"
+        and frame[20:22] == b"\0\2"
+        and (frame[28:32] == socket.inet_aton(sender))
     )
