@@ -308,6 +308,7 @@ void rt_net_stats(struct rt_net_stats *ret)
 	ret->kicks = virtio.kicks;
 	ret->link_checks = virtio.checks;
 	ret->connects = virtio.connects;
+	ret->yields = virtio.yields;
 	ret->tx_full += virtio.tx_full;
 	ret->tx_dropped += virtio.dropped;
 	for (unsigned int i = 0; i < RT_NET_QUEUES; i++) {

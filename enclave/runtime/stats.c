@@ -33,8 +33,8 @@ static void print_net(void)
 	fprintf(stderr, "rkt-io: packets sent %lu (%lu bytes), received %lu (%lu bytes), dropped %lu; ",
 		s.tx_packets, s.tx_bytes, s.rx_packets, s.rx_bytes, s.tx_dropped + s.rx_dropped);
 	if (s.direct)
-		fprintf(stderr, "direct: %lu kicks, %lu looks at the link, %lu connections, ring full %lu\n",
-			s.kicks, s.link_checks, s.connects, s.tx_full);
+		fprintf(stderr, "direct: %lu kicks, %lu looks at the link, %lu yields, %lu connections, ring full %lu\n",
+			s.kicks, s.link_checks, s.yields, s.connects, s.tx_full);
 	else
 		fprintf(stderr, "not direct: %lu writes, %lu reads (%lu empty) of the tap\n",
 			s.host_writes, s.host_reads, s.host_reads_empty);

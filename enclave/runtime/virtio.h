@@ -20,6 +20,7 @@ struct rt_virtio_stats {
 	uint64_t kicks;		/* host calls that wake the other end */
 	uint64_t checks;	/* looks at the socket, a host call or two each */
 	uint64_t connects;
+	uint64_t yields;	/* of the CPU, to another end that stands still */
 	uint64_t tx_full;
 	uint64_t dropped;
 };

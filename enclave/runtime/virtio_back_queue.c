@@ -317,6 +317,7 @@ uint16_t back_tx_burst(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 		sent++;
 	if (likely(q->link->up))
 		tell_used(q);
+	virtio_link_sent(q->link, !sent && n);
 	if (sent)
 		rte_pktmbuf_free_bulk(mbufs, sent);
 	if (unlikely(!q->link->up || q->link->lie)) {

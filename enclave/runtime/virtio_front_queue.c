@@ -313,6 +313,7 @@ static uint16_t tx_burst(struct front_queue *q, struct rte_mbuf **mbufs, uint16_
 	}
 	if (sent)
 		publish(q);
+	virtio_link_sent(q->link, !sent && n);
 	return sent;
 }
 

@@ -21,6 +21,7 @@ enum {
 	LOOKS_PER_SECOND = 10,
 	/* While entries move the peer is alive; look all the same now and then. */
 	LOOKS_SKIPPED = 50,
+	STUCK_US = 50,
 };
 
 void virtio_log(const struct virtio_link *link, const char *format, ...)
@@ -125,6 +126,24 @@ void virtio_link_poll(struct virtio_link *link)
 	link->seen_progress = link->progress;
 	link->quiet_tsc = now + rte_get_tsc_hz() * LOOKS_SKIPPED / LOOKS_PER_SECOND;
 	look(link);
+}
+
+void virtio_link_sent(struct virtio_link *link, bool stuck)
+{
+	uint64_t now;
+
+	if (!stuck) {
+		link->stuck_tsc = 0;
+		return;
+	}
+	now = rte_rdtsc();
+	if (!link->stuck_tsc) {
+		link->stuck_tsc = now;
+	} else if (now - link->stuck_tsc > rte_get_tsc_hz() / 1000000 * STUCK_US) {
+		link->stuck_tsc = now;
+		link->yields++;
+		hostcall_sched_yield();
+	}
 }
 
 void virtio_link_rouse(struct virtio_link *link)

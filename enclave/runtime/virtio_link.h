@@ -41,7 +41,8 @@ struct virtio_link {
 	uint64_t progress;	/* entries that the peer consumed or produced */
 	uint64_t seen_progress;
 	uint64_t due_tsc, quiet_tsc;
-	uint64_t connects, checks;
+	uint64_t stuck_tsc;	/* since when sending finds no room; 0: it does */
+	uint64_t connects, checks, yields;
 	rte_spinlock_t tx_lock;	/* held to send, and to bring the link up or down */
 };
 
@@ -55,6 +56,12 @@ int virtio_link_start(struct virtio_link *link);
 
 /* Looks for a peer that came, spoke or died: rarely, and never while frames flow. */
 void virtio_link_poll(struct virtio_link *link);
+
+/*
+ * After each attempt to send: @stuck says that the other end had room for
+ * nothing. One that stays so is off its CPU, and may be waiting for ours.
+ */
+void virtio_link_sent(struct virtio_link *link, bool stuck);
 
 /* Before a sleep: the next look is not skipped. */
 void virtio_link_rouse(struct virtio_link *link);

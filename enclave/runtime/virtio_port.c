@@ -291,6 +291,7 @@ bool rt_virtio_stats(struct rt_virtio_stats *ret)
 		return false;
 	ret->checks = the_link->checks;
 	ret->connects = the_link->connects;
+	ret->yields = the_link->yields;
 	for (int i = 0; i < VIRTIO_RINGS; i++) {
 		ret->kicks += front.queue[i].kicks + back.queue[i].calls;
 		ret->dropped += front.queue[i].dropped + back.queue[i].dropped;

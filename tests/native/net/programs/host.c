@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,6 +63,11 @@ long hostcall_recvmsg(int fd, struct msghdr *msg, int flags)
 long hostcall_accept(int fd)
 {
 	return result(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
+}
+
+long hostcall_sched_yield(void)
+{
+	return result(sched_yield());
 }
 
 long hostcall_close(int fd)

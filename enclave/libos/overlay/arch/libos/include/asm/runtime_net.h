@@ -126,6 +126,7 @@ struct rt_net_stats {
 	unsigned long kicks;
 	unsigned long link_checks;
 	unsigned long connects;
+	unsigned long yields;
 };
 
 void rt_net_stats(struct rt_net_stats *ret);
