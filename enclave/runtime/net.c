@@ -244,6 +244,7 @@ static int attach_virtio(const struct rt_net_config *config, uint16_t *ret_port)
 		.fd = config->fd,
 		.listens = config->listens,
 		.back_end = config->kind == RT_NET_VHOST,
+		.busy = config->busy,
 	};
 
 	memcpy(virtio.mac, config->mac, sizeof(virtio.mac));

@@ -16,6 +16,7 @@ struct rt_net_config {
 	enum rt_net_kind kind;
 	int fd;			/* owned from now on */
 	bool listens;		/* the socket waits for the other end, and its successors */
+	bool busy;		/* the CPU is ours alone: never given away */
 	uint8_t mac[6];
 	unsigned int mtu;
 	uint64_t tsc_hz;	/* 0: EAL measures it, which takes 100 ms */

@@ -101,6 +101,7 @@ static void start_devices(const struct rt_launch *launch)
 			.kind = launch->net.kind,
 			.fd = launch->net.fd,
 			.listens = launch->net.listens,
+			.busy = launch->poll == RT_POLL_BUSY,
 			.mtu = launch->net.mtu,
 			.tsc_hz = boot.tsc_khz * 1000,
 		};

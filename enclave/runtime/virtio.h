@@ -13,6 +13,7 @@ struct rt_virtio_config {
 	int fd;			/* a Unix socket, owned from now on */
 	bool listens;		/* ... on which the other end will connect, again and again */
 	bool back_end;
+	bool busy;		/* never yield the CPU to the other end */
 	uint8_t mac[6];
 };
 

@@ -38,6 +38,8 @@ struct front_queue {
 	uint16_t free_head;
 	uint16_t free_count;
 	bool armed;
+	uint16_t kicked_at;	/* host_used->idx at the last kick */
+	uint64_t kick_tsc;	/* and when that was; 0: never */
 	int kick, call;		/* eventfds, the same for every back end */
 	struct front_slot slot[FRONT_RING];
 	uint64_t kicks, full, dropped;

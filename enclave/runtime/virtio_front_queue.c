@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #include "hostcall.h"
@@ -17,6 +18,7 @@
 enum {
 	RX_HEADROOM = RTE_PKTMBUF_HEADROOM - VIRTIO_HDR_BYTES,
 	RING_MASK = FRONT_RING - 1,
+	KICK_AGAIN_US = 100,
 };
 
 static void free_slots(struct front_queue *q, uint16_t head)
@@ -52,6 +54,7 @@ void front_queue_reset(struct front_queue *q)
 	q->used_next = 0;
 	q->in_flight = 0;
 	q->armed = false;
+	q->kick_tsc = 0;
 	memset(q->desc, 0, sizeof(*q->desc) * FRONT_RING);
 	memset(q->avail, 0, sizeof(*q->avail) + sizeof(uint16_t) * FRONT_RING);
 	memset(q->host_used, 0, sizeof(*q->host_used) +
@@ -66,6 +69,20 @@ static void put_avail(struct front_queue *q, uint16_t head)
 	q->in_flight++;
 }
 
+/* Did a kick just now wake the other end, and it has used nothing since? */
+static bool is_waking(struct front_queue *q)
+{
+	uint16_t host_idx = __atomic_load_n(&q->host_used->idx, __ATOMIC_ACQUIRE);
+	uint64_t now = rte_rdtsc();
+
+	if (q->kick_tsc && host_idx == q->kicked_at &&
+	    now - q->kick_tsc < rte_get_tsc_hz() / 1000000 * KICK_AGAIN_US)
+		return true;
+	q->kick_tsc = now;
+	q->kicked_at = host_idx;
+	return false;
+}
+
 /* Publish what was put, and wake the other end if it asked for that. */
 static void publish(struct front_queue *q)
 {
@@ -73,7 +90,9 @@ static void publish(struct front_queue *q)
 
 	__atomic_store_n(&q->avail->idx, q->avail_next, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&q->host_used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY)
+	if (__atomic_load_n(&q->host_used->flags, __ATOMIC_ACQUIRE) & VRING_USED_F_NO_NOTIFY)
+		return;
+	if (is_waking(q))
 		return;
 	q->kicks++;
 	hostcall_write(q->kick, &one, sizeof(one));

@@ -132,7 +132,7 @@ void virtio_link_sent(struct virtio_link *link, bool stuck)
 {
 	uint64_t now;
 
-	if (!stuck) {
+	if (!stuck || link->busy) {
 		link->stuck_tsc = 0;
 		return;
 	}

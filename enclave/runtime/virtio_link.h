@@ -36,6 +36,7 @@ struct virtio_link {
 	int listener;		/* -1: this end connected, and can't again */
 	int socket;		/* -1: nobody there */
 	bool up;		/* the rings may be used */
+	bool busy;		/* the CPU is never yielded */
 	bool started;		/* messages may go to standard error */
 	const char *lie;	/* what the peer was caught at, until it is dropped */
 	uint64_t progress;	/* entries that the peer consumed or produced */

@@ -267,6 +267,7 @@ int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 		rte_log(RTE_LOG_ERR, RTE_LOGTYPE_PMD, "the DMA region cannot be made\n");
 		return err;
 	}
+	the_link->busy = config->busy;
 	the_link->listener = config->listens ? config->fd : -1;
 	the_link->socket = config->listens ? -1 : config->fd;
 	dev = rte_eth_dev_allocate(name);
