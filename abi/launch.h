@@ -44,7 +44,7 @@
 	X(disk, MANY, "FD:rw|ro:direct|buffered", "one disk, in order vda, vdb, ...; its size is the descriptor's") \
 	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system (ext4)") \
 	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk, or DEV=none for tmpfs and its kin, on an absolute path") \
-	X(net, MAYBE, "tap:FD:MAC:MTU", "the device behind eth0; without it there is only lo") \
+	X(net, MAYBE, "tap|virtio-user|vhost:FD:MAC:MTU[:server]", "the device behind eth0: a tap, or vhost-user's front or back end on a Unix socket, which listens (server) or is connected; without it there is only lo") \
 	X(addr, MANY, "ADDRESS/PREFIX", "address of eth0, IPv4 or IPv6") \
 	X(gateway, MANY, "ADDRESS", "default route, IPv4 or IPv6") \
 	X(dns, MANY, "ADDRESS", "name server for /etc/resolv.conf; none: the image's file stays") \

@@ -53,8 +53,8 @@ static struct {
 	char log_buffer[BUFSIZ];
 	char error[200];
 	bool running;
-	uintptr_t dma_start;
-	uintptr_t dma_end;
+	uintptr_t memory_start;
+	uintptr_t memory_end;
 } eal;
 
 const char *rt_eal_error(void)
@@ -62,12 +62,10 @@ const char *rt_eal_error(void)
 	return eal.error;
 }
 
-int rt_eal_in_dma(const void *addr, size_t len)
+size_t rt_eal_memory(const void **ret_start)
 {
-	uintptr_t start = (uintptr_t)addr;
-
-	return start >= eal.dma_start && start <= eal.dma_end &&
-	       len <= eal.dma_end - start;
+	*ret_start = (const void *)eal.memory_start;
+	return eal.memory_end - eal.memory_start;
 }
 
 /*
@@ -210,27 +208,27 @@ static int make_args(struct eal_args *args, const struct rt_eal_config *config)
 	return 0;
 }
 
-static int find_dma(const struct rte_memseg_list *msl, void *arg)
+static int find_memory(const struct rte_memseg_list *msl, void *arg)
 {
 	uintptr_t start = (uintptr_t)msl->base_va;
 
 	(void)arg;
-	if (!eal.dma_start || start < eal.dma_start)
-		eal.dma_start = start;
-	if (start + msl->len > eal.dma_end)
-		eal.dma_end = start + msl->len;
+	if (!eal.memory_start || start < eal.memory_start)
+		eal.memory_start = start;
+	if (start + msl->len > eal.memory_end)
+		eal.memory_end = start + msl->len;
 	return 0;
 }
 
 /* EAL takes its base as a hint only; the address map does not. */
-static int check_dma(void)
+static int check_memory(void)
 {
-	rte_memseg_list_walk(find_dma, NULL);
-	if (eal.dma_start < RT_EAL_BASE ||
-	    eal.dma_end > RT_EAL_BASE + RT_EAL_SPAN) {
+	rte_memseg_list_walk(find_memory, NULL);
+	if (eal.memory_start < RT_EAL_BASE ||
+	    eal.memory_end > RT_EAL_BASE + RT_EAL_SPAN) {
 		snprintf(eal.error, sizeof(eal.error),
-			 "DMA region at %#" PRIxPTR ", not in its place",
-			 eal.dma_start);
+			 "memory at %#" PRIxPTR ", not in its place",
+			 eal.memory_start);
 		return -EADDRNOTAVAIL;
 	}
 	return 0;
@@ -261,7 +259,7 @@ int rt_eal_start(const struct rt_eal_config *config)
 	if (err)
 		return err;
 	eal.running = true;
-	return check_dma();
+	return check_memory();
 }
 
 /* An alarm of EAL is a call by its interrupt thread: the only way into it. */
@@ -275,7 +273,7 @@ static void park_eal_thread(void *unused)
 
 void rt_eal_start_lockdown(void)
 {
-	if (!eal.running)
+	if (!eal.running || !rt_lockdown_wanted())
 		return;
 	if (rte_eal_alarm_set(1, park_eal_thread, NULL))
 		rt_fail("cannot lock EAL's thread down");

@@ -14,7 +14,7 @@
 #define RT_EAL_SPAN	0x004000000000UL
 
 struct rt_eal_config {
-	size_t memory_bytes;	/* of the DMA region; multiple of 2 MiB */
+	size_t memory_bytes;	/* multiple of 2 MiB */
 	uint64_t tsc_hz;	/* 0: let EAL measure it, which takes 100 ms */
 };
 
@@ -34,7 +34,7 @@ void rt_eal_start_lockdown(void);
 /* The last line that DPDK logged as an error; "" when there was none. */
 const char *rt_eal_error(void);
 
-/* Whether [addr, addr + len) lies in the DMA region. */
-int rt_eal_in_dma(const void *addr, size_t len);
+/* The memory that DPDK allocates from: its start, and its size in bytes. */
+size_t rt_eal_memory(const void **ret_start);
 
 #endif /* RT_EAL_H */

@@ -9,6 +9,7 @@
 
 #include "../../abi/launch.h"
 #include "../libos/overlay/arch/libos/include/asm/runtime.h"
+#include "net.h"
 
 struct rt_launch_disk {
 	int fd;
@@ -19,7 +20,9 @@ struct rt_launch_disk {
 
 struct rt_launch_net {
 	bool present;
-	int fd;			/* a tap, already attached */
+	enum rt_net_kind kind;
+	int fd;			/* a tap, already attached, or a Unix socket */
+	bool listens;		/* the socket does */
 	uint8_t mac[6];
 	unsigned int mtu;
 };

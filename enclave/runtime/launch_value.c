@@ -261,25 +261,47 @@ static bool parse_mac(const char *text, uint8_t mac[6])
 	return !(mac[0] & 1);
 }
 
+static bool parse_kind(const char *text, enum rt_net_kind *ret)
+{
+	static const char *const names[] = {
+		[RT_NET_TAP] = "tap",
+		[RT_NET_VIRTIO_USER] = "virtio-user",
+		[RT_NET_VHOST] = "vhost",
+	};
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]))
+			continue;
+		*ret = i;
+		return true;
+	}
+	return false;
+}
+
 int rt_launch_net(struct rt_launch_check *p, const char *value)
 {
 	struct rt_launch_net *net = &p->launch->net;
-	char kind[8], fd[16], mac[18];
+	char kind[16], fd[16], mac[18], mtu[16], role[16] = "";
 	const char *rest = value;
 
-	if (!next_field(&rest, kind, sizeof(kind)) || strcmp(kind, "tap") ||
+	if (!next_field(&rest, kind, sizeof(kind)) || !parse_kind(kind, &net->kind) ||
 	    !next_field(&rest, fd, sizeof(fd)) || strlen(rest) < 19 ||
 	    rest[17] != ':')
-		return rt_launch_refuse(p, "'%.64s' is not tap:FD:MAC:MTU", value);
+		return rt_launch_refuse(p, "'%.64s' is not tap|virtio-user|vhost:FD:MAC:MTU[:server]", value);
 	memcpy(mac, rest, 17);
 	mac[17] = '\0';
+	rest += 18;
+	if (!next_field(&rest, mtu, sizeof(mtu)) ||
+	    (*rest && !next_field(&rest, role, sizeof(role))) || *rest ||
+	    (role[0] && (strcmp(role, "server") || net->kind == RT_NET_TAP)))
+		return rt_launch_refuse(p, "'%.64s' is not tap|virtio-user|vhost:FD:MAC:MTU[:server]", value);
 	if (!parse_mac(mac, net->mac))
 		return rt_launch_refuse(p, "'%s' is not the MAC address of a device", mac);
 	if (parse_fd(p, fd, &net->fd))
 		return -EINVAL;
+	net->listens = role[0];
 	net->present = true;
-	return number_between(p, rest + 18, LAUNCH_MTU_MIN, LAUNCH_MTU_MAX,
-			      &net->mtu);
+	return number_between(p, mtu, LAUNCH_MTU_MIN, LAUNCH_MTU_MAX, &net->mtu);
 }
 
 /* 4 or 6 for an address, else 0. */

@@ -49,13 +49,24 @@ static void add_disks(struct rt_filter_config *config, const struct rt_launch *l
 	}
 }
 
+bool rt_lockdown_wanted(void)
+{
+	return lockdown.wanted;
+}
+
 void rt_lockdown_start(const struct rt_launch *launch)
 {
 	static struct rt_filter_config config;
 
-	lockdown.wanted = !launch->insecure_no_lockdown;
-	if (!lockdown.wanted) {
-		fprintf(stderr, "rkt-io: insecure: no lock-down; the enclave can be debugged and may make any host call\n");
+	const char *why_not = NULL;
+
+	if (launch->insecure_no_lockdown)
+		why_not = "it was asked for";
+	else if (launch->net.present && launch->net.kind != RT_NET_TAP)
+		why_not = "shared-memory networks make calls that its filter has no rows for yet";
+	lockdown.wanted = !why_not;
+	if (why_not) {
+		fprintf(stderr, "rkt-io: insecure: no lock-down (%s); the enclave can be debugged and may make any host call\n", why_not);
 		return;
 	}
 	config.ram_bytes = launch->memory_bytes;

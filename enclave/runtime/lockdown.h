@@ -15,6 +15,9 @@ struct rt_launch;
  */
 void rt_lockdown_start(const struct rt_launch *launch);
 
+/* Whether there is one: not where the user or the network can do without. */
+bool rt_lockdown_wanted(void);
+
 /* Lock the calling thread down, for good; no thread can be made after it. */
 void rt_lockdown_start_thread(void);
 

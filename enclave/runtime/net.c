@@ -11,22 +11,27 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_mbuf_pool_ops.h>
 
+#include "dma.h"
 #include "eal.h"
 #include "net.h"
 #include "net_port.h"
 #include "tap.h"
+#include "virtio.h"
 
 /* From the integrator's wait loop: @fd becoming readable ends a sleep. */
 void rt_wait_add(int fd);
 
 enum {
-	DMA_BYTES = 16 << 20,
+	EAL_BYTES = 16 << 20,
 	SMALL_ROOM = RTE_PKTMBUF_HEADROOM + RT_NET_SMALL_BYTES,
 	/* In flight beyond the rings: two bursts, what caches hold, spares. */
 	SMALL_EXTRA = 384,
 	LARGE_EXTRA = 320,
 	MBUF_CACHE = 64,
+	/* Buffers an odd number of cache lines apart share no set of the cache. */
+	CACHE_LINE = 64,
 };
 
 struct rt_net_port rt_net_port;
@@ -80,17 +85,49 @@ static int configure(struct rt_net_port *port, const struct rte_eth_dev_info *de
 	return err;
 }
 
+/* Only the frames are shared with a back end; the headers of their mbufs stay private. */
+static struct rte_mempool *make_shared_pool(const char *name, unsigned int count,
+					    uint16_t room)
+{
+	uint16_t stride = (uint16_t)(RTE_ALIGN_CEIL(room, CACHE_LINE) | CACHE_LINE);
+	size_t bytes = (size_t)stride * count;
+	struct rte_pktmbuf_extmem memory = {
+		.buf_ptr = rt_dma_alloc(bytes),
+		.buf_len = bytes,
+		.elt_size = stride,
+	};
+
+	if (!memory.buf_ptr)
+		return NULL;
+	memory.buf_iova = (uintptr_t)memory.buf_ptr;
+	return rte_pktmbuf_pool_create_extbuf(name, count, MBUF_CACHE, 0, room,
+					      SOCKET_ID_ANY, &memory, 1);
+}
+
 /* Last in, first out: the buffers in use stay few, and in the CPU's cache. */
+static struct rte_mempool *make_pool(const char *name, unsigned int count, uint16_t room)
+{
+	if (rt_dma()->fd >= 0)
+		return make_shared_pool(name, count, room);
+	return rte_pktmbuf_pool_create_by_ops(name, count, MBUF_CACHE, 0, room,
+					      SOCKET_ID_ANY, "stack");
+}
+
 static int make_pools(struct rt_net_port *port, const struct rte_eth_dev_info *dev)
 {
 	unsigned int rings = dev->default_rxportconf.ring_size +
 			     dev->default_txportconf.ring_size;
 
-	port->small = rte_pktmbuf_pool_create_by_ops("small", SMALL_EXTRA + rings,
-			MBUF_CACHE, 0, SMALL_ROOM, SOCKET_ID_ANY, "stack");
-	port->large = rte_pktmbuf_pool_create_by_ops("large", LARGE_EXTRA + rings,
-			MBUF_CACHE, 0, RT_NET_LARGE_BYTES, SOCKET_ID_ANY, "stack");
+	rte_mbuf_set_user_mempool_ops("stack");
+	port->small = make_pool("small", SMALL_EXTRA + rings, SMALL_ROOM);
+	port->large = make_pool("large", LARGE_EXTRA + rings, RT_NET_LARGE_BYTES);
 	return port->small && port->large ? 0 : -rte_errno;
+}
+
+/* Where a port cannot split, a super-frame must not take dozens of buffers. */
+static struct rte_mempool *whole_pool(const struct rt_net_port *port)
+{
+	return has(port->rx_offloads, RTE_ETH_RX_OFFLOAD_TCP_LRO) ? port->large : port->small;
 }
 
 static int setup_rx(struct rt_net_port *port, const struct rte_eth_dev_info *dev,
@@ -106,7 +143,7 @@ static int setup_rx(struct rt_net_port *port, const struct rte_eth_dev_info *dev
 	if (!has(port->rx_offloads, RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT))
 		return rte_eth_rx_queue_setup(port->id, queue,
 				dev->default_rxportconf.ring_size, SOCKET_ID_ANY,
-				&conf, port->small);
+				&conf, whole_pool(port));
 	conf.rx_seg = segs;
 	conf.rx_nseg = 2;
 	return rte_eth_rx_queue_setup(port->id, queue,
@@ -192,10 +229,32 @@ static int start_port(struct rt_net_port *port, unsigned int mtu)
 	return fill_info(port, &dev, mtu);
 }
 
+static int attach_tap(const struct rt_net_config *config, uint16_t *ret_port)
+{
+	const void *start;
+	size_t bytes = rt_eal_memory(&start);
+	int err = rt_dma_allow(start, bytes);
+
+	return err ? err : rt_tap_attach(config->fd, config->mac, ret_port);
+}
+
+static int attach_virtio(const struct rt_net_config *config, uint16_t *ret_port)
+{
+	struct rt_virtio_config virtio = {
+		.fd = config->fd,
+		.listens = config->listens,
+		.back_end = config->kind == RT_NET_VHOST,
+		.busy = config->busy,
+	};
+
+	memcpy(virtio.mac, config->mac, sizeof(virtio.mac));
+	return rt_virtio_attach(&virtio, ret_port);
+}
+
 int rt_net_start(const struct rt_net_config *config)
 {
 	struct rt_eal_config eal = {
-		.memory_bytes = DMA_BYTES,
+		.memory_bytes = EAL_BYTES,
 		.tsc_hz = config->tsc_hz,
 	};
 	struct rt_net_port *port = &rt_net_port;
@@ -204,7 +263,8 @@ int rt_net_start(const struct rt_net_config *config)
 	err = rt_eal_start(&eal);
 	if (err)
 		return err;
-	err = rt_tap_attach(config->tap_fd, config->mac, &port->id);
+	err = config->kind == RT_NET_TAP ? attach_tap(config, &port->id) :
+					   attach_virtio(config, &port->id);
 	if (err)
 		return err;
 	return start_port(port, config->mtu);
@@ -233,6 +293,7 @@ long rt_net_set_mtu(void *mtu)
 
 void rt_net_stats(struct rt_net_stats *ret)
 {
+	struct rt_virtio_stats virtio;
 	struct rt_tap_stats tap;
 
 	rt_tap_stats(&tap);
@@ -244,6 +305,13 @@ void rt_net_stats(struct rt_net_stats *ret)
 		.tx_dropped = tap.tx_errors,
 		.rx_dropped = tap.rx_errors,
 	};
+	ret->direct = rt_virtio_stats(&virtio);
+	ret->kicks = virtio.kicks;
+	ret->link_checks = virtio.checks;
+	ret->connects = virtio.connects;
+	ret->yields = virtio.yields;
+	ret->tx_full += virtio.tx_full;
+	ret->tx_dropped += virtio.dropped;
 	for (unsigned int i = 0; i < RT_NET_QUEUES; i++) {
 		const struct rt_net_queue *q = &rt_net_port.queue[i];
 

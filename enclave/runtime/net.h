@@ -3,10 +3,20 @@
 #ifndef RT_NET_H
 #define RT_NET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+enum rt_net_kind {
+	RT_NET_TAP,		/* IFF_TAP, IFF_NO_PI, IFF_VNET_HDR */
+	RT_NET_VIRTIO_USER,	/* a Unix socket: we are vhost-user's front end */
+	RT_NET_VHOST,		/* ... its back end */
+};
+
 struct rt_net_config {
-	int tap_fd;		/* IFF_TAP, IFF_NO_PI, IFF_VNET_HDR; owned from now on */
+	enum rt_net_kind kind;
+	int fd;			/* owned from now on */
+	bool listens;		/* the socket waits for the other end, and its successors */
+	bool busy;		/* the CPU is ours alone: never given away */
 	uint8_t mac[6];
 	unsigned int mtu;
 	uint64_t tsc_hz;	/* 0: EAL measures it, which takes 100 ms */

@@ -13,7 +13,7 @@
 #include <rte_ip.h>
 #include <rte_net.h>
 
-#include "eal.h"
+#include "dma.h"
 #include "net.h"
 #include "net_port.h"
 
@@ -247,7 +247,7 @@ static int rx_export(struct rt_net_burst *burst, struct rte_mbuf *m)
 		to->addr = rte_pktmbuf_mtod(seg, void *);
 		to->len = seg->data_len;
 		len += to->len;
-		if (!rt_eal_in_dma(to->addr, to->len))
+		if (!rt_dma_contains(to->addr, to->len))
 			return -1;
 	}
 	if (len != m->pkt_len || len > RT_NET_FRAME_MAX || len < RTE_ETHER_HDR_LEN ||

@@ -95,7 +95,10 @@ static void start_devices(const struct rt_launch *launch)
 		rt_fail("%s", error);
 	if (launch->net.present) {
 		struct rt_net_config config = {
-			.tap_fd = launch->net.fd,
+			.kind = launch->net.kind,
+			.fd = launch->net.fd,
+			.listens = launch->net.listens,
+			.busy = launch->poll == RT_POLL_BUSY,
 			.mtu = launch->net.mtu,
 			.tsc_hz = boot.tsc_khz * 1000,
 		};

@@ -53,9 +53,14 @@ static void print_net(void)
 	if (!rt_net_info)
 		return;
 	rt_net_stats(&s);
-	print("rkt-io: packets sent %lu (%lu bytes), received %lu (%lu bytes), dropped %lu; not direct: %lu writes, %lu reads (%lu empty) of the tap\n",
-		s.tx_packets, s.tx_bytes, s.rx_packets, s.rx_bytes, s.tx_dropped + s.rx_dropped,
-		s.host_writes, s.host_reads, s.host_reads_empty);
+	print("rkt-io: packets sent %lu (%lu bytes), received %lu (%lu bytes), dropped %lu; ",
+		s.tx_packets, s.tx_bytes, s.rx_packets, s.rx_bytes, s.tx_dropped + s.rx_dropped);
+	if (s.direct)
+		print("direct: %lu kicks, %lu looks at the link, %lu yields, %lu connections, ring full %lu\n",
+			s.kicks, s.link_checks, s.yields, s.connects, s.tx_full);
+	else
+		print("not direct: %lu writes, %lu reads (%lu empty) of the tap\n",
+			s.host_writes, s.host_reads, s.host_reads_empty);
 }
 
 static void print_blk(void)

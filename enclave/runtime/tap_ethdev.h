@@ -12,7 +12,9 @@
 #define RT_TAP_ETHDEV_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include <rte_ethdev.h>
@@ -148,5 +150,14 @@ struct rte_eth_dev *rte_eth_dev_allocate(const char *name);
 struct rte_eth_dev *rte_eth_dev_allocated(const char *name);
 int rte_eth_dev_release_port(struct rte_eth_dev *dev);
 void rte_eth_dev_probing_finish(struct rte_eth_dev *dev);
+
+/* Fields that DPDK has filled in stand where we look. */
+static inline bool tap_check_abi(const struct rte_eth_dev *dev, const char *name)
+{
+	return dev == rte_eth_dev_allocated(name) && dev->data &&
+	       !strcmp(dev->data->name, name) &&
+	       dev->data->mtu == RTE_ETHER_MTU &&
+	       dev->data->backer_port_id == RTE_MAX_ETHPORTS;
+}
 
 #endif /* RT_TAP_ETHDEV_H */

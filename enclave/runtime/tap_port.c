@@ -260,15 +260,6 @@ static const struct tap_dev_ops tap_ops = {
 
 /* ---- attach ---- */
 
-/* See tap_ethdev.h: fields that DPDK has filled in stand where we look. */
-static bool tap_check_abi(const struct rte_eth_dev *dev, const char *name)
-{
-	return dev == rte_eth_dev_allocated(name) && dev->data &&
-	       !strcmp(dev->data->name, name) &&
-	       dev->data->mtu == RTE_ETHER_MTU &&
-	       dev->data->backer_port_id == RTE_MAX_ETHPORTS;
-}
-
 static int tap_prepare_fd(int fd)
 {
 	int hdr_len = sizeof(struct virtio_net_hdr_mrg_rxbuf);

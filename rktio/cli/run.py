@@ -85,7 +85,12 @@ def _add_disks(root: Parser) -> None:
 
 def _add_net(root: Parser) -> None:
     add = root.add_argument_group("network").add_argument
-    add("--net", metavar="HOW", help="tap or none (default: tap where permitted)")
+    add(
+        "--net",
+        metavar="HOW",
+        help="tap, none, virtio-user:SOCKET[,server] or vhost:SOCKET[,server] "
+        "(default: tap where permitted)",
+    )
     add("--tap-name", metavar="NAME", help="name of the tap, or a persistent one of yours")
     add(
         "--address",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -85,6 +85,8 @@ def _opened_disks(options: RunOptions, stack: ExitStack) -> Iterator[OpenDisk]:
 def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tuple[str, ...]]:
     if net.mode is NetMode.NONE:
         return None, ()
+    if net.mode.shares_memory:
+        return _shared_net(net, stack), ()
     # Here and not above: an enclave without a network starts without these.
     from rktio.host import addresses, tap
 
@@ -105,3 +107,22 @@ def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tupl
         tuple(map(str, plan.dns)),
     )
     return opened, ()
+
+
+def _shared_net(net: NetOptions, stack: ExitStack) -> OpenNet:
+    from rktio.host import addresses, vhost
+
+    plan = addresses.plan(net if net.gateways is not None else replace(net, gateways=()))
+    assert net.socket is not None  # NetOptions sees to that
+    fd = vhost.open_socket(net.socket, listen=net.server)
+    stack.callback(os.close, fd)
+    return OpenNet(
+        fd,
+        plan.mac,
+        plan.mtu,
+        tuple(map(str, plan.enclave)),
+        tuple(map(str, plan.gateways)),
+        tuple(map(str, plan.dns)),
+        str(net.mode),
+        net.server,
+    )

@@ -49,7 +49,14 @@ class NetMode(StrEnum):
 
     AUTO = "auto"
     TAP = "tap"
+    VIRTIO_USER = "virtio-user"
+    VHOST = "vhost"
     NONE = "none"
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the other end is a process on a Unix socket, not the host's kernel."""
+        return self in (NetMode.VIRTIO_USER, NetMode.VHOST)
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,14 @@ class NetOptions:
 
     `addresses` are the enclave's, with prefix; `host_addresses` the tap's own (by default .254 of
     each network), `gateways` None means the host's end, an empty tuple no default route.
+
+    `mode` may be given as `virtio-user:SOCKET[,server]` or `vhost:SOCKET[,server]`, which sets
+    `socket` and `server`: the enclave is then one end of vhost-user, and no address is the host's.
     """
 
     mode: NetMode = NetMode.AUTO
+    socket: Path | None = None
+    server: bool = False
     tap_name: str | None = None
     addresses: tuple[str, ...] = DEFAULT_ADDRESSES
     host_addresses: tuple[str, ...] = ()
@@ -110,7 +122,7 @@ class NetOptions:
     mac: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mode", chosen("net", self.mode, NetMode))
+        self._read_mode()
         for name in ("addresses", "host_addresses", "dns"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.gateways is not None:
@@ -119,6 +131,25 @@ class NetOptions:
             raise RktioError(f"mtu {self.mtu} is not between {MTU_MIN} and {MTU_MAX}")
         if self.tap_name is not None:
             check_tap_name(self.tap_name)
+
+    def _read_mode(self) -> None:
+        kind, colon, where = self.mode.partition(":")
+        object.__setattr__(self, "mode", chosen("net", kind, NetMode))
+        if colon and self.mode.shares_memory:
+            path, _, word = where.partition(",")
+            if word not in ("", "server"):
+                raise RktioError(f"net {kind}: unknown word {word!r}", hint="SOCKET[,server]")
+            object.__setattr__(self, "socket", Path(path) if path else None)
+            object.__setattr__(self, "server", word == "server")
+        elif colon:
+            raise RktioError(f"net {kind} takes no {where!r}")
+        if self.mode.shares_memory != (self.socket is not None):
+            raise RktioError(
+                f"net {kind}: a socket belongs to virtio-user and vhost, and only to these",
+                hint="--net virtio-user:SOCKET[,server]",
+            )
+        if self.mode.shares_memory and (self.tap_name or self.host_addresses):
+            raise RktioError(f"net {kind} has no tap to name or to give an address to")
 
     @classmethod
     def none(cls) -> NetOptions:

@@ -27,7 +27,7 @@ class OpenDisk:
 
 @dataclass(frozen=True)
 class OpenNet:
-    """A tap's descriptor and what the enclave configures on eth0."""
+    """The device's descriptor (a tap's, a socket's) and what the enclave configures on eth0."""
 
     fd: int
     mac: str
@@ -35,6 +35,8 @@ class OpenNet:
     addresses: tuple[str, ...]
     gateways: tuple[str, ...]
     dns: tuple[str, ...]
+    kind: str = "tap"
+    server: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class LaunchRecord:
     def _network(self) -> Iterator[tuple[str, str]]:
         if self.net is None:
             return
-        yield "net", f"tap:{self.net.fd}:{self.net.mac}:{self.net.mtu}"
+        role = ":server" if self.net.server else ""
+        yield "net", f"{self.net.kind}:{self.net.fd}:{self.net.mac}:{self.net.mtu}{role}"
         for key, values in (
             ("addr", self.net.addresses),
             ("gateway", self.net.gateways),

@@ -36,6 +36,7 @@ STARTS_UP = {
     "enclave/runtime/stats.c",  # prints at the end, when no program runs any more
     "enclave/runtime/tap_port.c",
     "enclave/runtime/tsc.c",
+    "enclave/runtime/virtio_port.c",
 }
 FUNCTION = re.compile(r"^[a-z][\w \t*]*?(\w+)\(", re.MULTILINE)
 STARTING = re.compile(r"(^|_)start(_|$)")

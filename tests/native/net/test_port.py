@@ -13,7 +13,22 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 RUNTIME = HERE.parents[2] / "enclave/runtime"
-SOURCES = ("eal.c", "tap.c", "tap_port.c", "net.c", "net_burst.c")
+SOURCES = (
+    "dma.c",
+    "eal.c",
+    "net.c",
+    "net_burst.c",
+    "tap.c",
+    "tap_port.c",
+    "vhost_msg.c",
+    "virtio_back.c",
+    "virtio_back_queue.c",
+    "virtio_front.c",
+    "virtio_front_queue.c",
+    "virtio_link.c",
+    "virtio_port.c",
+    "vnet_hdr.c",
+)
 FLAGS = (
     "-O2",
     "-std=gnu11",

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../../../enclave/runtime/dma.h"
 #include "../../../../enclave/runtime/eal.h"
 #include "../../../../enclave/runtime/hostcall.h"
 #include "../../../../enclave/runtime/net.h"
@@ -166,7 +167,7 @@ void link_up(void)
 
 	if (unshare(CLONE_NEWNET))
 		link_fail("network namespace: %s", strerror(errno));
-	config.tap_fd = open_tap();
+	config.fd = open_tap();
 	memcpy(config.mac, wire_mac, 6);
 	run("ip link set lo up && ip addr add 10.9.0.254/24 dev t0 && "
 	    "ip addr add fd09::fe/64 dev t0 nodad && ip link set t0 up && "
@@ -232,7 +233,7 @@ static void take(const struct rt_net_frame *from, struct wire_frame *ret)
 	for (unsigned int i = 0; i < from->segs; i++) {
 		const struct rt_net_seg *seg = &rx.seg[from->first_seg + i];
 
-		link_check(rt_eal_in_dma(seg->addr, seg->len));
+		link_check(rt_dma_contains(seg->addr, seg->len));
 		link_check(ret->len + seg->len <= sizeof(ret->data));
 		memcpy(ret->data + ret->len, seg->addr, seg->len);
 		ret->len += seg->len;

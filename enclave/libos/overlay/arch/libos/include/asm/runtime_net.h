@@ -121,6 +121,12 @@ struct rt_net_stats {
 	unsigned long host_writes;
 	unsigned long host_reads;
 	unsigned long host_reads_empty;
+	/* A port over shared memory, and what host calls it makes all the same. */
+	unsigned char direct;
+	unsigned long kicks;
+	unsigned long link_checks;
+	unsigned long connects;
+	unsigned long yields;
 };
 
 void rt_net_stats(struct rt_net_stats *ret);
