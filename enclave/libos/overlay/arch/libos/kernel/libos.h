@@ -45,6 +45,7 @@ extern unsigned int libos_poll_mode;
 /* ../mm */
 bool libos_tlb_refill(unsigned long address, unsigned long error);
 void libos_check_pin(void);
+void libos_check_new_pin(void);
 void libos_drop_deferred(struct task_struct *task);
 int libos_fault(struct pt_regs *regs, unsigned long address, unsigned long error, bool user);
 

@@ -70,6 +70,7 @@ void libos_first_run(struct task_struct *prev, int (*fn)(void *), void *arg, str
 	schedule_tail(prev);
 	if (fn)
 		fn(arg);	/* comes back when it has exec'ed a program */
+	libos_check_new_pin();
 	libos_exit_work(regs);
 }
 
@@ -124,7 +125,7 @@ int libos_do_syscall(struct pt_regs *regs)
 					      regs->r10, regs->r8, regs->r9);
 	if (unlikely(this_cpu_inc_return(libos_cpu.poll_skip) >= POLL_EVERY))
 		libos_poll_all();
-	if (unlikely(READ_ONCE(current_thread_info()->flags) & _TIF_WORK_MASK))
+	if (unlikely(READ_ONCE(current_thread_info()->flags) & _TIF_WORK_MASK || current->thread.pin))
 		libos_exit_work(regs);
 	libos_fpu_load();
 	return unlikely(regs->ip != ip || regs->sp != sp || nr == __NR_rt_sigreturn);

@@ -84,6 +84,15 @@ void libos_check_pin(void)
 	}
 }
 
+/* A thread that was made while its process was being pinned may have missed it. */
+void libos_check_new_pin(void)
+{
+	struct mm_struct *mm = current->mm;
+
+	if (num_online_cpus() > 1 && mm && !current->thread.pin && shares_a_slot(mm))
+		pin_sharers(mm->context.home, raw_smp_processor_id());
+}
+
 /* @mm is about to map something here. */
 void libos_claim(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
