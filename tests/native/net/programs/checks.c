@@ -307,11 +307,10 @@ static void lies(void)
 		wire_put_tcp(data + 12, &flow, &tcp, 46, &unused);
 		link_read_instead = data;
 		link_read_instead_len = lie[i].len;
-		if (link_poll())
-			link_fail("accepted: %s", lie[i].what);
+		link_poll();	/* may bring a frame that the host sent just now */
 		rt_net_stats(&stats);
 		if (stats.rx_dropped != i + 1)
-			link_fail("not counted: %s", lie[i].what);
+			link_fail("not refused: %s", lie[i].what);
 	}
 	udp4();	/* and it still works */
 }
