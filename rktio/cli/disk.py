@@ -9,13 +9,14 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rktio.cli import disk_sealed
-from rktio.cli.report import STATUS_USAGE, Parser, reported
+from rktio.cli.report import Parser
+from rktio.cli.subcommands import Command, add_commands, run_command
 from rktio.common.errors import RktioError
 
 if TYPE_CHECKING:
@@ -34,41 +35,12 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class Command:
-    """One sub-command."""
-
-    name: str
-    arguments: Callable[[argparse.ArgumentParser], None]
-    function: Callable[[argparse.Namespace], int]
-    description: str
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run rkt-io-disk and return its status."""
-    options = _parser().parse_args(argv)
-    if options.command is None:
-        _parser().print_usage(sys.stderr)
-        return STATUS_USAGE
-    function: Callable[[argparse.Namespace], int] = options.function
-    return reported(lambda: function(options), debug=options.debug)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = Parser("rkt-io-disk", "Make disk images, and look into them.")
     parser.epilog = EXAMPLES
-    parser.add_argument("--debug", action="store_true", help="show a traceback on failure")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in COMMANDS:
-        child = commands.add_parser(
-            command.name, help=command.description, description=command.description
-        )
-        child.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
-        )
-        command.arguments(child)
-        child.set_defaults(function=command.function)
-    return parser
+    add_commands(parser, COMMANDS)
+    return run_command(parser, argv)
 
 
 def _create_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,12 +8,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rktio.cli.report import STATUS_USAGE, Parser, reported
+from rktio.cli.report import Parser
+from rktio.cli.subcommands import Command, add_commands, run_command
 from rktio.common.errors import RktioError
 
 if TYPE_CHECKING:
@@ -34,50 +35,31 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class Command:
-    """One sub-command."""
-
-    name: str
-    arguments: Callable[[argparse.ArgumentParser], None]
-    function: Callable[[argparse.Namespace], int]
-    description: str
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run rkt-io keys and return its status."""
-    options = _parser().parse_args(argv)
-    if options.command is None:
-        _parser().print_usage(sys.stderr)
-        return STATUS_USAGE
-    function: Callable[[argparse.Namespace], int] = options.function
-    return reported(lambda: _run(function, options), debug=options.debug)
-
-
-def _run(function: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    try:
-        return function(options)
-    except ModuleNotFoundError as error:
-        hint = "pip install 'rkt-io[keys]' (and [postgresql] for that database)"
-        raise RktioError(f"the Python module {error.name} is missing", hint=hint) from error
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = Parser("rkt-io keys", "Keep secrets, and give them to enclaves that prove themselves.")
     parser.epilog = EXAMPLES
-    parser.add_argument("--debug", action="store_true", help="show a traceback on failure")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in COMMANDS:
-        child = commands.add_parser(
-            command.name, help=command.description, description=command.description
-        )
-        child.add_argument(
+    add_commands(parser, [_in_folder(command) for command in COMMANDS])
+    return run_command(parser, argv)
+
+
+def _in_folder(command: Command) -> Command:
+    """Return the command with --directory, and with advice where the extra is not installed."""
+
+    def arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
             "--directory", type=Path, default=_default(), help="the broker's folder (%(default)s)"
         )
-        child.add_argument("--debug", action="store_true", default=argparse.SUPPRESS)
-        command.arguments(child)
-        child.set_defaults(function=command.function)
-    return parser
+        command.arguments(parser)
+
+    def function(options: argparse.Namespace) -> int:
+        try:
+            return command.function(options)
+        except ModuleNotFoundError as error:
+            hint = "pip install 'rkt-io[keys]' (and [postgresql] for that database)"
+            raise RktioError(f"the Python module {error.name} is missing", hint=hint) from error
+
+    return replace(command, arguments=arguments, function=function)
 
 
 def _default() -> Path:
