@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from rktio.common.errors import RktioError
+from rktio.common.signing import read_limited
 from rktio.owner.encoding import base64_bytes
 
 SUFFIX = ".sig"
@@ -52,7 +53,7 @@ def read_private_key(path: Path) -> PrivateKey:
 
 def sign_file(path: Path, kind: str, key: PrivateKey) -> Path:
     """Write the signature of a file next to it, and return its path."""
-    message = _message(kind, _read(path, FILE_BYTES_MAX))
+    message = _message(kind, read_limited(path, FILE_BYTES_MAX))
     if isinstance(key, ed25519.Ed25519PrivateKey):
         signature = key.sign(message)
     elif isinstance(key, rsa.RSAPrivateKey):
@@ -66,8 +67,8 @@ def sign_file(path: Path, kind: str, key: PrivateKey) -> Path:
 
 def read_signed(path: Path, kind: str, key: PublicKey) -> bytes:
     """Return the contents of a file whose signature is right. Raises RktioError."""
-    contents = _read(path, FILE_BYTES_MAX)
-    encoded = _read(path.with_name(path.name + SUFFIX), 2 * SIGNATURE_BYTES_MAX)
+    contents = read_limited(path, FILE_BYTES_MAX)
+    encoded = read_limited(path.with_name(path.name + SUFFIX), 2 * SIGNATURE_BYTES_MAX)
     text = encoded.decode("ascii", "replace").strip()
     signature = base64_bytes(f"{path.name}{SUFFIX}", text, SIGNATURE_BYTES_MAX)
     try:
@@ -114,14 +115,3 @@ def _usable(key: object, path: Path) -> PublicKey:
     if not isinstance(key, PublicKey):
         raise RktioError(f"{path}: not an Ed25519, ECDSA or RSA key")
     return key
-
-
-def _read(path: Path, size_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            contents = file.read(size_max + 1)
-    except OSError as error:
-        raise RktioError(f"cannot read {path}: {error.strerror}") from error
-    if len(contents) > size_max:
-        raise RktioError(f"{path}: longer than {size_max} bytes")
-    return contents
