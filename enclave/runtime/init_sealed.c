@@ -190,8 +190,9 @@ static bool mount_root(const char *device, const char *root, const char *target)
 		return false;
 	}
 	if (!json_is(json_get(root, "writes"), "memory") ||
-	    !json_text(json_get(root, "writes-size"), bytes, sizeof(bytes)))
-		fail("configuration: root.writes is malformed");
+	    !json_text(json_get(root, "writes-size"), bytes, sizeof(bytes)) ||
+	    json_number(json_get(root, "writes-size")) < IMAGE_BLOCK)	/* 0: no bound */
+		fail("configuration: root.writes is malformed, or root.writes-size too small");
 	sys_mkdir(LOWER, 0700);
 	mount_image(device, LOWER);
 	mount_overlay(bytes, target);
