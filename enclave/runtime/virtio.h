@@ -17,6 +17,8 @@ struct rt_virtio_config {
 	uint8_t mac[6];
 };
 
+enum { RT_VIRTIO_RINGS_MAX = 16 };	/* a pair for each queue */
+
 struct rt_virtio_stats {
 	uint64_t kicks;		/* host calls that wake the other end */
 	uint64_t checks;	/* looks at the socket, a host call or two each */
@@ -28,6 +30,12 @@ struct rt_virtio_stats {
 
 /* Make the port. Its link comes up when it is started, or later. Returns 0 or -errno. */
 int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port);
+
+/*
+ * The eventfds of a front end: @kick wakes the other end, @call ourselves.
+ * Returns how many of each. Start-up only.
+ */
+unsigned int rt_virtio_start_events(int kick[RT_VIRTIO_RINGS_MAX], int call[RT_VIRTIO_RINGS_MAX]);
 
 /* Returns whether there is such a port. */
 bool rt_virtio_stats(struct rt_virtio_stats *ret);

@@ -7,6 +7,7 @@
  * there, so that no check of the used ring alone makes it safe.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -14,6 +15,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
+#include "control.h"
 #include "dma.h"
 #include "tap_ethdev.h"
 #include "virtio.h"
@@ -257,8 +259,14 @@ int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 {
 	const char *name = config->back_end ? RT_VHOST_DRIVER "0" : RT_VIRTIO_DRIVER "0";
 	struct rte_eth_dev *dev;
-	int err = 0;
+	int err = rt_control_start();
 
+	if (err) {
+		rte_log(RTE_LOG_ERR, RTE_LOGTYPE_PMD,
+			"its control socket needs io_uring of the host: sysctl kernel.io_uring_disabled=0\n");
+		return err;
+	}
+	fcntl(config->fd, F_SETFL, fcntl(config->fd, F_GETFL) | O_NONBLOCK);
 	if (config->back_end)
 		make_back();
 	else
@@ -283,6 +291,17 @@ int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 	rte_eth_dev_probing_finish(dev);
 	*ret_port = dev->data->port_id;
 	return 0;
+}
+
+unsigned int rt_virtio_start_events(int kick[RT_VIRTIO_RINGS_MAX], int call[RT_VIRTIO_RINGS_MAX])
+{
+	if (the_link != &front.link)
+		return 0;
+	for (int i = 0; i < VIRTIO_RINGS; i++) {
+		kick[i] = front.queue[i].kick;
+		call[i] = front.queue[i].call;
+	}
+	return VIRTIO_RINGS;
 }
 
 bool rt_virtio_stats(struct rt_virtio_stats *ret)
