@@ -60,6 +60,10 @@ static void add_net(struct rt_filter_config *config, const struct rt_launch *lau
 	if (launch->net.kind == RT_NET_TAP) {
 		rt_fd_set_add(&config->readable, launch->net.fd);
 		rt_fd_set_add(&config->writable, launch->net.fd);
+		for (i = 0; i < launch->net.more_fds; i++) {
+			rt_fd_set_add(&config->readable, launch->net.more_fd[i]);
+			rt_fd_set_add(&config->writable, launch->net.more_fd[i]);
+		}
 		return;
 	}
 	rt_fd_set_add(&config->rings, rt_control_ring_fd());

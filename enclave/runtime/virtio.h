@@ -9,10 +9,14 @@
 #define RT_VIRTIO_DRIVER	"net_rkt_virtio"
 #define RT_VHOST_DRIVER		"net_rkt_vhost"
 
+/* Whether the other end is there. */
+const unsigned char *rt_virtio_carrier(void);
+
 struct rt_virtio_config {
 	int fd;			/* a Unix socket, owned from now on */
 	bool listens;		/* ... on which the other end will connect, again and again */
 	bool back_end;
+	unsigned int queues;
 	bool busy;		/* never yield the CPU to the other end */
 	uint8_t mac[6];
 };

@@ -168,9 +168,9 @@ static int reply_number(struct virtio_link *link, struct vhost_msg *msg, uint64_
 
 static int set_features(struct back *back, uint64_t features)
 {
-	if ((features & VIRTIO_FEATURES) != VIRTIO_FEATURES) {
-		virtio_log(&back->link, "the front end lacks virtio features %#llx",
-			   (unsigned long long)(VIRTIO_FEATURES & ~features));
+	if (back->link.needed & ~features) {
+		virtio_log(&back->link, "the front end lacks virtio features %#llx; --net ...,csum=off,tso=off does without",
+			   (unsigned long long)(back->link.needed & ~features));
 		return -EOPNOTSUPP;
 	}
 	back->features = features;
@@ -240,7 +240,7 @@ static int on_message(struct back *back, struct vhost_msg *msg, struct vhost_fds
 
 	switch (msg->request) {
 	case VHOST_GET_FEATURES:
-		return reply_number(link, msg, VIRTIO_FEATURES | VHOST_F_PROTOCOL_FEATURES);
+		return reply_number(link, msg, link->features | VHOST_F_PROTOCOL_FEATURES);
 	case VHOST_GET_PROTOCOL_FEATURES:
 		return reply_number(link, msg, VHOST_PROTOCOL_REPLY_ACK);
 	case VHOST_SET_FEATURES:

@@ -29,7 +29,18 @@ KEYS = (
     "stats",
     "log-level",
 )
-NET_KEYS = ("mode", "tap-name", "address", "host-address", "gateway", "dns", "mtu", "mac")
+NET_KEYS = (
+    "mode",
+    "tap-name",
+    "address",
+    "host-address",
+    "gateway",
+    "dns",
+    "mtu",
+    "mac",
+    "without",
+    "queues",
+)
 DISK_KEYS = ("file", "read-only", "buffered", "mount")
 
 
@@ -129,6 +140,8 @@ def _net(table: Table) -> dict[str, Any]:
         "dns": _tuple(table.strings("dns")),
         "mtu": table.integer("mtu"),
         "mac": table.string("mac"),
+        "without": _tuple(table.strings("without")),
+        "queues": table.integer("queues"),
     }
     return _present(found)
 

@@ -37,6 +37,9 @@ class OpenNet:
     dns: tuple[str, ...]
     kind: str = "tap"
     server: bool = False
+    more_fds: tuple[int, ...] = ()
+    queues: int = 1
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,12 @@ class LaunchRecord:
             return
         role = ":server" if self.net.server else ""
         yield "net", f"{self.net.kind}:{self.net.fd}:{self.net.mac}:{self.net.mtu}{role}"
+        for fd in self.net.more_fds:
+            yield "net_queue", str(fd)
+        if self.net.queues > 1:
+            yield "net_queues", str(self.net.queues)
         for key, values in (
+            ("net_without", self.net.without),
             ("addr", self.net.addresses),
             ("gateway", self.net.gateways),
             ("dns", self.net.dns),

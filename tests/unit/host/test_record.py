@@ -75,7 +75,8 @@ def test_a_record_says_everything_in_order(monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_key_is_in_the_abi() -> None:
     header = (CHECKOUT / "abi" / "launch.h").read_text()
     known = set(re.findall(r"^\tX\((\w+),", header, re.MULTILINE))
-    assert {key for key, _ in full_record().pairs()} == known - {"insecure_trap"}
+    tuned = {"net_queue", "net_queues", "net_without"}  # test_net_features.py
+    assert {key for key, _ in full_record().pairs()} == known - {"insecure_trap"} - tuned
     assert f"LAUNCH_VERSION {record.VERSION}" in header
     assert record.BYTES_MAX == 1 << 20
     assert "LAUNCH_BYTES_MAX\t(1 << 20)" in header
