@@ -23,6 +23,7 @@
 #define LAUNCH_ADDRS_MAX	16		/* addr, gateway, dns: each */
 #define LAUNCH_MEMORY_UNIT	(2 << 20)	/* memory_bytes is a multiple */
 #define LAUNCH_MEMORY_MIN	(32 << 20)
+#define LAUNCH_NET_QUEUES_MAX	8
 #define LAUNCH_MTU_MIN		68		/* IPv6 asks for 1280 */
 #define LAUNCH_MTU_MAX		65535
 #define LAUNCH_HOSTNAME_MAX	64		/* __NEW_UTS_LEN */
@@ -51,6 +52,9 @@
 	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system: ext4, or sealed for a sealed image") \
 	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk, or DEV=none for tmpfs and its kin, on an absolute path") \
 	X(net, MAYBE, "tap|virtio-user|vhost:FD:MAC:MTU[:server]", "the device behind eth0: a tap, or vhost-user's front or back end on a Unix socket, which listens (server) or is connected; without it there is only lo") \
+	X(net_queue, MANY, "FD", "one more queue of the tap: a descriptor of the same tap, which has IFF_MULTI_QUEUE") \
+	X(net_queues, MAYBE, "N", "virtio-user, vhost: pairs of queues; default 1") \
+	X(net_without, MANY, "csum|tso|lro|gso|gro|zerocopy", "an offload that eth0 does without, to measure what it is worth") \
 	X(addr, MANY, "ADDRESS/PREFIX", "address of eth0, IPv4 or IPv6") \
 	X(gateway, MANY, "ADDRESS", "default route, IPv4 or IPv6") \
 	X(dns, MANY, "ADDRESS", "name server for /etc/resolv.conf; none: the image's file stays") \

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "net.h"
+
 #define RT_TAP_DRIVER "net_rkt_tap"
 
 struct rt_tap_stats {
@@ -17,10 +19,11 @@ struct rt_tap_stats {
 };
 
 /*
- * Make an ethdev of @fd, a tap with IFF_NO_PI and IFF_VNET_HDR, which the port
- * then owns. Returns 0 or -errno; rt_eal_error() says why.
+ * Make an ethdev of a tap with IFF_NO_PI and IFF_VNET_HDR, one descriptor for
+ * each queue, which the port then owns. Returns 0 or -errno; rt_eal_error()
+ * says why.
  */
-int rt_tap_attach(int fd, const uint8_t mac[6], uint16_t *ret_port);
+int rt_tap_attach(const struct rt_net_config *config, uint16_t *ret_port);
 
 void rt_tap_stats(struct rt_tap_stats *ret);
 

@@ -118,7 +118,8 @@ def _add_net(root: Parser) -> None:
         "--net",
         metavar="HOW",
         help="tap, none, virtio-user:SOCKET[,server] or vhost:SOCKET[,server] "
-        "(default: tap where permitted)",
+        "(default: tap where permitted); ,tso=off ,csum=off ,lro=off ,gso=off ,gro=off "
+        ",zerocopy=off and ,mq=N to measure",
     )
     add("--tap-name", metavar="NAME", help="name of the tap, or a persistent one of yours")
     add(

@@ -77,7 +77,8 @@ def prepared(
         record = LaunchRecord(options, opened, net, tty, owner, key_file).memfd()
         stack.callback(os.close, record)
         fds = [disk.fd for disk in opened]
-        fds += [] if net is None else [net.fd]
+        if net is not None:
+            fds += [net.fd, *net.more_fds]
         fds += [] if key_file is None else [key_file]
         yield Launch(binary, (*fds, record), notes)
 
@@ -111,19 +112,22 @@ def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tupl
 
     plan = addresses.plan(net)
     try:
-        fd = tap.open_tap(net.tap_name, plan)
+        fds = tap.open_tap(net.tap_name, plan, net.queues or 1)
     except tap.TapNotPermittedError as error:
         if net != NetOptions():
             raise
         return None, (f"no network: {error.message}; {error.hint}",)
-    stack.callback(os.close, fd)
+    for fd in fds:
+        stack.callback(os.close, fd)
     opened = OpenNet(
-        fd,
+        fds[0],
         plan.mac,
         plan.mtu,
         tuple(map(str, plan.enclave)),
         tuple(map(str, plan.gateways)),
         tuple(map(str, plan.dns)),
+        more_fds=fds[1:],
+        without=net.without,
     )
     return opened, ()
 
@@ -144,4 +148,6 @@ def _shared_net(net: NetOptions, stack: ExitStack) -> OpenNet:
         tuple(map(str, plan.dns)),
         str(net.mode),
         net.server,
+        queues=net.queues or 1,
+        without=net.without,
     )

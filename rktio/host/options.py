@@ -6,13 +6,20 @@ Constructing an object checks it; RktioError names the option and what it must b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from rktio.common.errors import RktioError
+from rktio.host.net_features import (
+    WORDS,
+    NetFeature,
+    checked_features,
+    checked_queues,
+    read_words,
+)
 
 # Bounds of abi/launch.h; a test compares them.
 MEMORY_UNIT_BYTES = 2 << 20
@@ -108,6 +115,8 @@ class NetOptions:
 
     `mode` may be given as `virtio-user:SOCKET[,server]` or `vhost:SOCKET[,server]`, which sets
     `socket` and `server`: the enclave is then one end of vhost-user, and no address is the host's.
+    Words such as `tso=off` and `mq=2` may follow any mode: they add to `without` and set `queues`,
+    of which None means one for each CPU where that is possible.
     """
 
     mode: NetMode = NetMode.AUTO
@@ -120,9 +129,14 @@ class NetOptions:
     dns: tuple[str, ...] = ()
     mtu: int = 1500
     mac: str | None = None
+    without: tuple[NetFeature, ...] = ()
+    queues: int | None = None
 
     def __post_init__(self) -> None:
         self._read_mode()
+        object.__setattr__(self, "without", checked_features(self.without))
+        if self.queues is not None:
+            checked_queues(self.queues)
         for name in ("addresses", "host_addresses", "dns"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.gateways is not None:
@@ -133,14 +147,13 @@ class NetOptions:
             check_tap_name(self.tap_name)
 
     def _read_mode(self) -> None:
-        kind, colon, where = self.mode.partition(":")
+        first, *more = self.mode.split(",")
+        kind, colon, where = first.partition(":")
         object.__setattr__(self, "mode", chosen("net", kind, NetMode))
+        words = self._read_words(more)
         if colon and self.mode.shares_memory:
-            path, _, word = where.partition(",")
-            if word not in ("", "server"):
-                raise RktioError(f"net {kind}: unknown word {word!r}", hint="SOCKET[,server]")
-            object.__setattr__(self, "socket", Path(path) if path else None)
-            object.__setattr__(self, "server", word == "server")
+            object.__setattr__(self, "socket", Path(where) if where else None)
+            object.__setattr__(self, "server", "server" in words)
         elif colon:
             raise RktioError(f"net {kind} takes no {where!r}")
         if self.mode.shares_memory != (self.socket is not None):
@@ -150,6 +163,20 @@ class NetOptions:
             )
         if self.mode.shares_memory and (self.tap_name or self.host_addresses):
             raise RktioError(f"net {kind} has no tap to name or to give an address to")
+
+    def _read_words(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Take over what the words say; return those of shared-memory networks."""
+        if words and self.mode is NetMode.NONE:
+            raise RktioError(f"net none takes no {words[0]!r}")
+        found = read_words(words)
+        known = ("server",) if self.mode.shares_memory else ()
+        for word in found.others:
+            if word not in known:
+                raise RktioError(f"net {self.mode}: unknown word {word!r}", hint=WORDS)
+        object.__setattr__(self, "without", (*self.without, *found.without))
+        if found.queues is not None:
+            object.__setattr__(self, "queues", found.queues)
+        return found.others
 
     @classmethod
     def none(cls) -> NetOptions:

@@ -42,6 +42,9 @@ class OpenNet:
     dns: tuple[str, ...]
     kind: str = "tap"
     server: bool = False
+    more_fds: tuple[int, ...] = ()
+    queues: int = 1
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,12 @@ class LaunchRecord:
             return
         role = ":server" if self.net.server else ""
         yield "net", f"{self.net.kind}:{self.net.fd}:{self.net.mac}:{self.net.mtu}{role}"
+        for fd in self.net.more_fds:
+            yield "net_queue", str(fd)
+        if self.net.queues > 1:
+            yield "net_queues", str(self.net.queues)
+        for feature in self.net.without:
+            yield "net_without", feature
         if self.owner is not None:
             return  # the rest is the owner's to say
         for key, values in (

@@ -98,8 +98,9 @@ def test_of_a_sealed_image_the_host_says_devices_and_additions() -> None:
 def test_every_key_is_in_the_abi() -> None:
     header = (CHECKOUT / "abi" / "launch.h").read_text()
     known = set(re.findall(r"^\tX\((\w+),", header, re.MULTILINE))
+    tuned = {"net_queue", "net_queues", "net_without"}  # test_net_features.py
     pairs = [*full_record().pairs(), *sealed_record().pairs()]
-    assert {key for key, _ in pairs} == known - {"insecure_trap"}
+    assert {key for key, _ in pairs} == known - {"insecure_trap"} - tuned
     assert f"LAUNCH_VERSION {record.VERSION}" in header
     assert record.BYTES_MAX == 1 << 20
     assert "LAUNCH_BYTES_MAX\t(1 << 20)" in header
