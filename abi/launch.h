@@ -26,6 +26,8 @@
 #define LAUNCH_MTU_MIN		68		/* IPv6 asks for 1280 */
 #define LAUNCH_MTU_MAX		65535
 #define LAUNCH_HOSTNAME_MAX	64		/* __NEW_UTS_LEN */
+#define LAUNCH_WORLD_SWITCH_CYCLES_MAX	10000000
+#define LAUNCH_IO_THREADS_MAX	64
 
 /* Exit status of an enclave that could not start its program. */
 #define LAUNCH_STATUS_FAILED	125
@@ -54,6 +56,10 @@
 	X(env, MANY, "NAME=VALUE", "the program's environment, complete") \
 	X(arg, MANY, "STRING", "the program (a path, or a name looked up in PATH of env), then its arguments") \
 	X(tty, MAYBE, "0|1", "1: stdin and stdout are a terminal; the program gets /dev/hvc0") \
+	X(io, MAYBE, "direct|libos-host|switchless|sync", "who does input and output; all but direct, the default, are baselines for measurements, without protection") \
+	X(world_switch_cycles, MAYBE, "N", "a baseline: what leaving the enclave and coming back costs, in cycles of the TSC") \
+	X(io_threads, MAYBE, "1..64", "a baseline: threads of the host that serve it; default 1") \
+	X(tree, MAYBE, "PATH", "sync and switchless: the folder on the host with the files of the image") \
 	X(insecure_no_lockdown, MAYBE, "0|1", "1: no seccomp filter, and gdb and perf may attach") \
 	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids")
 

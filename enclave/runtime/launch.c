@@ -95,6 +95,8 @@ static int check_whole(struct rt_launch_check *p, const char *record, size_t len
 						keys[i].name);
 	if ((seen[KEY_addr] || seen[KEY_gateway]) && !seen[KEY_net])
 		return rt_launch_refuse(p, "an address or gateway, but no net");
+	if (!seen[KEY_tree] != (p->launch->io < RT_IO_SWITCHLESS))
+		return rt_launch_refuse(p, "a tree belongs to the baselines sync and switchless, and only to these");
 	return check_disk_names(p, record, len);
 }
 
@@ -109,6 +111,7 @@ int rt_launch_parse(const char *record, size_t len, struct rt_launch *launch,
 	*launch = (struct rt_launch){
 		.poll = RT_POLL_ADAPTIVE,
 		.loglevel = 4,
+		.io_threads = 1,
 		.record = record,
 		.record_bytes = len,
 	};

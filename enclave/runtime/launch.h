@@ -27,6 +27,14 @@ struct rt_launch_net {
 	unsigned int mtu;
 };
 
+/* Who does input and output; all but the first are baselines (docs/baselines.md). */
+enum rt_launch_io {
+	RT_IO_DIRECT,
+	RT_IO_LIBOS_HOST,
+	RT_IO_SWITCHLESS,
+	RT_IO_SYNC,
+};
+
 struct rt_launch {
 	uint64_t memory_bytes;
 	unsigned int cpus;
@@ -35,6 +43,10 @@ struct rt_launch {
 	bool stats;
 	bool tty;
 	bool insecure_no_lockdown;
+	enum rt_launch_io io;
+	uint64_t world_switch_cycles;
+	unsigned int io_threads;
+	const char *tree;	/* sync, switchless: the image's files on the host */
 	const char *insecure_trap;	/* NULL, or "hostcall" */
 	unsigned int disk_count;
 	struct rt_launch_disk disks[LAUNCH_DISKS_MAX];

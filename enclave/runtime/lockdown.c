@@ -62,6 +62,8 @@ void rt_lockdown_start(const struct rt_launch *launch)
 
 	if (launch->insecure_no_lockdown)
 		why_not = "it was asked for";
+	else if (launch->io != RT_IO_DIRECT)
+		why_not = "a baseline has threads of the host, which need other calls";
 	else if (launch->net.present && launch->net.kind != RT_NET_TAP)
 		why_not = "shared-memory networks make calls that its filter has no rows for yet";
 	lockdown.wanted = !why_not;

@@ -13,6 +13,7 @@ from typing import Any
 import rktio
 from rktio.cli.report import Parser, reported
 from rktio.common.errors import RktioError
+from rktio.host.baseline import DEFAULT_WORLD_SWITCH_CYCLES, Io
 from rktio.host.options import Disk, NetOptions, Poll, RunOptions, parse_size
 
 STATUS_NOT_STARTED = 125
@@ -28,6 +29,9 @@ PLAIN = (
     "stats",
     "log_level",
     "insecure_no_lockdown",
+    "io",
+    "world_switch_cycles",
+    "io_threads",
 )
 # The same for NetOptions.
 NET_PLAIN = ("tap_name", "mtu", "mac")
@@ -67,6 +71,7 @@ def parser() -> Parser:
     _add_disks(root)
     _add_net(root)
     _add_program(root)
+    _add_baselines(root)
     return root
 
 
@@ -124,6 +129,18 @@ def _add_program(root: Parser) -> None:
     add("--sysctl", action="append", metavar="K=V", help="setting of the library kernel")
 
 
+def _add_baselines(root: Parser) -> None:
+    add = root.add_argument_group("baselines, for measurements: nothing is shielded").add_argument
+    add("--io", metavar="HOW", help=f"who does I/O: {', '.join(Io)} (default direct)")
+    add(
+        "--world-switch-cycles",
+        type=int,
+        metavar="N",
+        help=f"simulated cost of leaving and coming back (default {DEFAULT_WORLD_SWITCH_CYCLES})",
+    )
+    add("--io-threads", type=int, metavar="N", help="threads of the host (default 1; switchless 2)")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns only when the program could not be started."""
     _fill_standard_descriptors()
@@ -133,6 +150,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _launch(args: Namespace) -> int:
     options = options_from(args)
+    if options.io is not Io.DIRECT:
+        from rktio.cli.baseline import with_tree
+
+        options = with_tree(options)
     from rktio.cli.preflight import check_image
     from rktio.host.launch import prepared
 

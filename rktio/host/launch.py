@@ -16,6 +16,7 @@ from typing import NoReturn
 from rktio.common.errors import RktioError
 from rktio.common.paths import enclave_binary
 from rktio.host import disks, machine
+from rktio.host.baseline import Io, check_tree, notice
 from rktio.host.options import NetMode, NetOptions, RunOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 
@@ -59,17 +60,25 @@ def prepared(
     `check_image` looks into the root image once it is locked. Raises RktioError.
     """
     binary = enclave_binary()
-    machine.check(options)
+    if options.io.on_host_kernel:
+        machine.check_processor()
+        check_tree(options.io, options.tree)
+        # The image is only looked at; its files are the tree's.
+        options = replace(options, read_only=True, buffered=True)
+    else:
+        machine.check(options)
     with ExitStack() as stack:
         opened = tuple(_opened_disks(options, stack))
         if check_image is not None:
             check_image(options)
-        net, notes = _opened_net(options.net, stack)
+        net, notes = (None, ()) if options.io.on_host_kernel else _opened_net(options.net, stack)
         record = LaunchRecord(options, opened, net, tty).memfd()
         stack.callback(os.close, record)
         fds = [disk.fd for disk in opened]
         if net is not None:
             fds.append(net.fd)
+        if options.io is not Io.DIRECT:
+            notes = (notice(options.io, options.io_settings[0]), *notes)
         yield Launch(binary, (*fds, record), notes)
 
 

@@ -9,12 +9,14 @@ import pytest
 
 from rktio.common.errors import RktioError
 from rktio.host import record
+from rktio.host.baseline import Io
 from rktio.host.options import Disk, RunOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 NET = OpenNet(7, "02:00:00:00:00:01", 1500, ("10.0.1.1/24",), ("10.0.1.254",), ("1.1.1.1",))
+BASELINE_KEYS = {"io", "world_switch_cycles", "io_threads", "tree"}
 DISKS = (OpenDisk(3, False, True), OpenDisk(4, False, True), OpenDisk(5, True, False))
 
 
@@ -75,7 +77,7 @@ def test_a_record_says_everything_in_order(monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_key_is_in_the_abi() -> None:
     header = (CHECKOUT / "abi" / "launch.h").read_text()
     known = set(re.findall(r"^\tX\((\w+),", header, re.MULTILINE))
-    assert {key for key, _ in full_record().pairs()} == known - {"insecure_trap"}
+    assert {key for key, _ in full_record().pairs()} == known - BASELINE_KEYS - {"insecure_trap"}
     assert f"LAUNCH_VERSION {record.VERSION}" in header
     assert record.BYTES_MAX == 1 << 20
     assert "LAUNCH_BYTES_MAX\t(1 << 20)" in header
@@ -110,3 +112,14 @@ def test_the_descriptor_starts_at_the_record() -> None:
         assert os.get_inheritable(fd)
     finally:
         os.close(fd)
+
+
+def test_a_baseline_says_what_it_is_and_what_it_costs() -> None:
+    options = RunOptions(Path("a.img"), "true", io=Io.SWITCHLESS, tree=Path("/tree"))
+    pairs = dict(LaunchRecord(options, DISKS[:1], None).pairs())
+    assert {key: pairs[key] for key in BASELINE_KEYS} == {
+        "io": "switchless",
+        "world_switch_cycles": "8200",
+        "io_threads": "2",
+        "tree": "/tree",
+    }
