@@ -30,6 +30,8 @@
 #define LAUNCH_CERTIFICATE_MAX	8192
 #define LAUNCH_SEALED_MAX	(256 << 10)	/* a sealed configuration */
 #define LAUNCH_KEYS_BYTES_MAX	16384
+#define LAUNCH_WORLD_SWITCH_CYCLES_MAX	10000000
+#define LAUNCH_IO_THREADS_MAX	64
 
 /* Exit status of an enclave that could not start its program. */
 #define LAUNCH_STATUS_FAILED	125
@@ -68,6 +70,10 @@
 	X(sealed_config, MAYBE, "TEXT", "the owner's sealed configuration, three lines; PID 1 enforces it") \
 	X(keys, MAYBE, "URL", "the key broker that init asks for the keys, through /rkt-io-keys") \
 	X(insecure_keys, MAYBE, "FD", "development: a file with the keys, as lines NAME=HEX, or the root's volume key alone") \
+	X(io, MAYBE, "direct|libos-host|switchless|sync", "who does input and output; all but direct, the default, are baselines for measurements, without protection") \
+	X(world_switch_cycles, MAYBE, "N", "a baseline: what leaving the enclave and coming back costs, in cycles of the TSC") \
+	X(io_threads, MAYBE, "1..64", "a baseline: threads of the host that serve it; default 1") \
+	X(tree, MAYBE, "PATH", "sync and switchless: the folder on the host with the files of the image") \
 	X(insecure_no_lockdown, MAYBE, "0|1", "1: no seccomp filter, and gdb and perf may attach") \
 	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids")
 

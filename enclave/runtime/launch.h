@@ -31,6 +31,14 @@ struct rt_launch_net {
 	int more_fd[LAUNCH_NET_QUEUES_MAX - 1];
 };
 
+/* Who does input and output; all but the first are baselines (docs/baselines.md). */
+enum rt_launch_io {
+	RT_IO_DIRECT,
+	RT_IO_LIBOS_HOST,
+	RT_IO_SWITCHLESS,
+	RT_IO_SYNC,
+};
+
 struct rt_launch {
 	uint64_t memory_bytes;
 	unsigned int cpus;
@@ -39,6 +47,10 @@ struct rt_launch {
 	bool stats;
 	bool tty;
 	bool insecure_no_lockdown;
+	enum rt_launch_io io;
+	uint64_t world_switch_cycles;
+	unsigned int io_threads;
+	const char *tree;	/* sync, switchless: the image's files on the host */
 	const char *insecure_trap;	/* NULL, or "hostcall" */
 
 	/* A sealed image's: see sealed.c. */

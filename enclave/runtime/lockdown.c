@@ -88,9 +88,15 @@ bool rt_lockdown_wanted(void)
 void rt_lockdown_start(const struct rt_launch *launch)
 {
 	static struct rt_filter_config config;
-	lockdown.wanted = !launch->insecure_no_lockdown;
-	if (!lockdown.wanted) {
-		fprintf(stderr, "rkt-io: insecure: no lock-down (it was asked for); the enclave can be debugged and may make any host call\n");
+	const char *why_not = NULL;
+
+	if (launch->insecure_no_lockdown)
+		why_not = "it was asked for";
+	else if (launch->io != RT_IO_DIRECT)
+		why_not = "a baseline has threads of the host, which need other calls";
+	lockdown.wanted = !why_not;
+	if (why_not) {
+		fprintf(stderr, "rkt-io: insecure: no lock-down (%s); the enclave can be debugged and may make any host call\n", why_not);
 		return;
 	}
 	config.ram_bytes = launch->memory_bytes;

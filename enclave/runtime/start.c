@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "../baseline/baseline.h"
 #include "blk.h"
 #include "console.h"
 #include "eal.h"
@@ -135,6 +136,7 @@ int main(int argc, char **argv)
 	fix_addresses(argv);
 	check_host();
 	rt_launch_read(argv[1], &launch);
+	rt_baseline_start(&launch);
 	rt_stats_wanted = launch.stats;
 	rt_process = getpid();
 	describe(&launch);

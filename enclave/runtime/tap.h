@@ -25,6 +25,15 @@ struct rt_tap_stats {
  */
 int rt_tap_attach(const struct rt_net_config *config, uint16_t *ret_port);
 
+/* Another way to the tap, of a baseline: NULL, as a rule. */
+struct rte_mbuf;
+struct rt_tap_path {
+	uint16_t (*rx_burst)(void *queue, struct rte_mbuf **mbufs, uint16_t n);
+	uint16_t (*tx_burst)(void *queue, struct rte_mbuf **mbufs, uint16_t n);
+	int (*attach)(int fd);		/* takes the tap; returns what to wait for */
+};
+extern const struct rt_tap_path *rt_tap_path;
+
 void rt_tap_stats(struct rt_tap_stats *ret);
 
 #endif /* RT_TAP_H */

@@ -309,9 +309,13 @@ fail:
 	return NULL;
 }
 
+const struct rt_tap_path *rt_tap_path;
+
 static int tap_make_port(struct rte_eth_dev *dev, struct rte_vdev_device *vdev,
 			 const struct rte_ether_addr *mac)
 {
+	if (rt_tap_path)
+		the_tap.fd[0] = rt_tap_path->attach(the_tap.fd[0]);
 	dev->process_private = &the_tap;
 	dev->data->mac_addrs = rte_zmalloc(NULL, sizeof(*mac), 0);
 	dev->intr_handle = tap_make_intr();
@@ -322,8 +326,8 @@ static int tap_make_port(struct rte_eth_dev *dev, struct rte_vdev_device *vdev,
 	dev->data->promiscuous = 1;
 	dev->device = &vdev->device;
 	dev->dev_ops = &tap_ops;
-	dev->rx_burst = tap_rx_burst;
-	dev->tx_burst = tap_tx_burst;
+	dev->rx_burst = rt_tap_path ? rt_tap_path->rx_burst : tap_rx_burst;
+	dev->tx_burst = rt_tap_path ? rt_tap_path->tx_burst : tap_tx_burst;
 	return 0;
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rktio.common.errors import RktioError
+from rktio.host.baseline import Io, check_io_settings, check_no_library_os
 from rktio.host.net_features import (
     WORDS,
     NetFeature,
@@ -230,18 +231,44 @@ class RunOptions:
     log_level: int = 4
     insecure_no_lockdown: bool = False
     sealed: SealedOptions | None = None
+    # For baselines; None stands for the default. `tree` has the image's files on the host.
+    io: Io = Io.DIRECT
+    world_switch_cycles: int | None = None
+    io_threads: int | None = None
+    tree: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", Path(self.image))
+        object.__setattr__(self, "io", chosen("io", self.io, Io))
+        check_io_settings(self.io, self.world_switch_cycles, self.io_threads)
         object.__setattr__(self, "args", tuple(self.args))
         object.__setattr__(self, "disks", tuple(self.disks))
         object.__setattr__(self, "memory_bytes", whole_memory(self.memory_bytes))
         object.__setattr__(self, "poll", chosen("poll", self.poll, Poll))
         self._check_bounds()
+        if self.io.on_host_kernel:
+            self._check_host_kernel()
         for path in (self.cwd, *self.tmpfs):
             check_inside_path("a path inside the enclave", path)
         for name in self.env:
             check_env_name(name)
+
+    @property
+    def io_settings(self) -> tuple[int, int]:
+        """World-switch cycles and I/O threads of a baseline."""
+        return check_io_settings(self.io, self.world_switch_cycles, self.io_threads)
+
+    def _check_host_kernel(self) -> None:
+        given = {
+            "a disk": (self.disks, ()),
+            "a tmpfs": (self.tmpfs, ()),
+            "a network": (self.net, NetOptions()),
+            "a number of CPUs": (self.cpus, 1),
+            "memory": (self.memory_bytes, DEFAULT_MEMORY_BYTES),
+            "a host name": (self.hostname, None),
+            "a sysctl": (dict(self.sysctl), {}),
+        }
+        check_no_library_os(self.io, given)
 
     def _check_bounds(self) -> None:
         if not self.program and self.sealed is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rktio.common.errors import RktioError
+from rktio.host.baseline import Io
 from rktio.host.options import DEFAULT_PATH, RunOptions
 
 if TYPE_CHECKING:
@@ -84,9 +85,20 @@ class LaunchRecord:
             yield "stats", "1"
         if options.insecure_no_lockdown:
             yield "insecure_no_lockdown", "1"
+        if options.io is not Io.DIRECT:
+            yield from self._baseline()
         yield from self._storage()
         yield from self._network()
         yield from self._program()
+
+    def _baseline(self) -> Iterator[tuple[str, str]]:
+        options = self.options
+        cycles, threads = options.io_settings
+        yield "io", str(options.io)
+        yield "world_switch_cycles", str(cycles)
+        yield "io_threads", str(threads)
+        if options.tree is not None:
+            yield "tree", str(options.tree.absolute())
 
     def _storage(self) -> Iterator[tuple[str, str]]:
         for disk in self.disks:
