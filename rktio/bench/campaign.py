@@ -143,15 +143,16 @@ def _measure(
 
 def _client_version(scenario: Scenario) -> dict[str, str]:
     """Return the version of the package that the client is from, if it is from one."""
-    package = scenario.client_package
-    if not package:
+    packages = scenario.client_packages
+    if not packages:
         return {}
     if scenario.topology is Topology.PAIR:
         from rktio.bench.guest import guest_of
         from rktio.bench.pair import client_scenario
 
-        found = guest_of(client_scenario(scenario)).versions((package,))
+        found = guest_of(client_scenario(scenario)).versions(packages)
         return {f"client {name}": version for name, version in found.items()}
+    package = packages[0]
     words = ["--show", "--showformat=${Version}", package]
     told = run([require("dpkg-query", "dpkg"), *words], check=False).stdout.decode().strip()
     return {f"client {package}": told or "not from a package"}

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
-from pathlib import Path
 
 from rktio.bench import cputime, parsers, placement, systems
 from rktio.bench.guest import guest_of
@@ -53,10 +52,9 @@ def run_once(station: Station, system: System) -> dict[str, Figures]:
 
 def client_scenario(scenario: Scenario) -> Scenario:
     """Return what the guest at the client's end is made of."""
-    package = scenario.client_package
     return replace(
         scenario,
-        packages=(package,) if package else ("libc-bin",),
+        packages=scenario.client_packages or ("libc-bin",),
         built=scenario.programs_of_client,
         filled={},
         memory=CLIENT_MEMORY,
@@ -156,6 +154,7 @@ def _client_station(station: Station) -> Station:
         station.cpus,
         cores=cores_of_client(station.server_cores),
         poll=station.poll,
+        net_words=station.net_words,
         read_only=True,
     )
 
@@ -173,10 +172,9 @@ def _wired(
         with linked_namespaces(cores, addresses, SYSCTL) as (one, other):
             yield Ends(replace(first, namespace=one), replace(second, namespace=other))
         return
-    from rktio.host.options import NetMode, NetOptions
-
     with tempfile.TemporaryDirectory(prefix="rkt-io-") as folder:  # sockets' paths are short
-        socket = Path(folder) / "wire"
-        back = NetOptions(NetMode.VHOST, socket, server=True, addresses=(str(addresses[0]),))
-        front = NetOptions(NetMode.VIRTIO_USER, socket, addresses=(str(addresses[1]),))
-        yield Ends(replace(first, net=back), replace(second, net=front))
+        socket = f"{folder}/wire"
+        yield Ends(
+            replace(first, wire=f"vhost:{socket},server", address=addresses[0]),
+            replace(second, wire=f"virtio-user:{socket}", address=addresses[1]),
+        )

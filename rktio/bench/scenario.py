@@ -24,21 +24,12 @@ from rktio.common.errors import RktioError
 
 BRACES = re.compile(r"\{([a-z_]+)\}")
 ADDRESSES = {"server", "peer"}
-TEXTS = (
-    "title",
-    "figure",
-    "kind",
-    "parser",
-    "memory",
-    "disk",
-    "client_package",
-    "ready",
-    "warning",
-)
-LISTS = ("packages", "built", "command", "client", "before", "topologies", "systems")
+TEXTS = ("title", "figure", "kind", "parser", "memory", "disk", "ready")
+LISTS = ("packages", "built", "command", "client", "client_packages", "before")
+CHOICES = ("topologies", "systems")
 NUMBERS = ("port", "sink_port")
 MAPS = ("files", "filled", "case", "full", "quick")
-KNOWN = (*TEXTS, *LISTS, *NUMBERS, *MAPS, "network")
+KNOWN = (*TEXTS, *LISTS, *CHOICES, *NUMBERS, *MAPS, "network")
 KINDS = ("program", "server", "idle")
 REQUIRED = ("title", "kind", "packages", "command", "parser", "case")
 # Words of a case that choose how the enclave is started instead of what runs in it.
@@ -89,7 +80,7 @@ class Scenario:
     built: tuple[str, ...] = ()
     client: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
-    client_package: str = ""
+    client_packages: tuple[str, ...] = ()  # the first one has the program
     port: int = 0
     sink_port: int = 0
     network: bool = False
@@ -175,7 +166,7 @@ def read(path: Path, *, quick: bool) -> Scenario:
     values: dict[str, Any] = {}
     for key in TEXTS:
         values[key] = table.string(key)
-    for key in LISTS:
+    for key in (*LISTS, *CHOICES):
         words = table.strings(key)
         values[key] = None if words is None else tuple(words)
     for key in NUMBERS:

@@ -20,7 +20,7 @@ from enum import StrEnum
 from ipaddress import IPv4Interface
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
 from rktio.bench import cputime, parsers, placement
 from rktio.bench.closure import scratch_copy
@@ -31,9 +31,6 @@ from rktio.bench.sources import built, is_ours
 from rktio.bench.veth import server_behind_veth
 from rktio.common.errors import RktioError
 from rktio.common.run import popen, require
-
-if TYPE_CHECKING:
-    from rktio.host.options import NetOptions
 
 DIRECT_ADDRESS = IPv4Interface("10.231.1.1/24")
 NATIVE_ADDRESS = IPv4Interface("10.231.2.1/24")
@@ -87,7 +84,9 @@ class Station:
     cpus: int = 1
     cores: tuple[int, ...] = ()  # instead of the last ones
     namespace: int | None = None  # a process whose network native programs share
-    net: NetOptions | None = None  # of the library OS, instead of a tap
+    wire: str = "tap"  # of the library OS, as --net has it
+    address: IPv4Interface = DIRECT_ADDRESS  # of the library OS
+    net_words: str = ""  # what of its network is switched off
     poll: str = "adaptive"
     read_only: bool = False  # the guest's own files serve, and nothing is written to them
     _copies: dict[str, Path] = field(default_factory=dict)
@@ -113,12 +112,13 @@ class Station:
 
     def switched(self, case: Case) -> Station:
         """Return the station with what the words of a case say about the enclave."""
-        cpus, net = int(case.words.get("cpus", self.cpus)), self.net
-        if "net" in case.words:
-            from rktio.host.options import NetMode, NetOptions
-
-            net = NetOptions(NetMode(case.words["net"]), addresses=(str(DIRECT_ADDRESS),))
-        return replace(self, cpus=cpus, net=net, poll=case.words.get("poll", self.poll))
+        words = case.words
+        return replace(
+            self,
+            cpus=int(words.get("cpus", self.cpus)),
+            poll=words.get("poll", self.poll),
+            net_words=words.get("net", self.net_words),
+        )
 
 
 def run_once(station: Station, system: System) -> dict[str, Figures]:
@@ -246,7 +246,7 @@ def _client(
     path = (
         built(program)
         if is_ours(program)
-        else require(program, station.scenario.client_package or program)
+        else require(program, (*station.scenario.client_packages, program)[0])
     )
     cores = placement.client_cores(station.server_cores)
     process = popen(
@@ -302,12 +302,14 @@ def _start_native(
             )
         if holder is not None:
             words = [nsenter, "-t", str(holder), "-n", *words]
+        mark = f"{station.folder}/{time.monotonic_ns()}"
+        stack.callback(placement.kill_marked, mark)  # daemons that it left
         yield popen(
             placement.placed(words, station.server_cores),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=_errors(output),
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, placement.MARK: mark},
         )
 
 
@@ -316,10 +318,11 @@ def _start_direct(
     station: Station, system: System, command: Sequence[str], output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     from rktio.host.launch import prepared
-    from rktio.host.options import NetOptions, Poll, RunOptions, parse_size
+    from rktio.host.options import NetMode, NetOptions, Poll, RunOptions, parse_size
 
     del system
-    net = station.net or NetOptions(addresses=(str(DIRECT_ADDRESS),))
+    words = ",".join(filter(None, (station.wire, station.net_words)))
+    net = NetOptions(cast(NetMode, words), addresses=(str(station.address),))
     options = RunOptions(
         image=station.image(),
         program=command[0],
