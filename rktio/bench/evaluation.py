@@ -38,6 +38,14 @@ def add_commands(add: Adder) -> None:
     full = add("full", help="every scenario in its full length, and the report (needs root)")
     _add_run_options(full, out_required=False)
     full.set_defaults(function=lambda args: _measure(args, None, quick=False))
+    flame = add("flame", help="where the cycles of a scenario go (needs root)")
+    flame.add_argument("scenario", help="a name that `rkt-io bench list` prints, or NAME@pair")
+    flame.add_argument("--case", metavar="NAME", help="default its first one")
+    flame.add_argument("--systems", metavar="NAME,...", default="native,direct")
+    flame.add_argument("--seconds", type=int, default=5, help="of the load (default 5)")
+    flame.add_argument("--out", metavar="DIR", type=Path, required=True, help="the result set")
+    flame.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    flame.set_defaults(function=_flame)
     report = add("report", help="write the page and pictures of a result set")
     report.add_argument("results", metavar="DIR", type=Path)
     report.add_argument("--json", action="store_true", help="print the goals; write nothing")
@@ -126,6 +134,22 @@ def _systems(text: str) -> tuple[System, ...]:
             )
         found.append(systems.System(name))
     return tuple(dict.fromkeys(found))
+
+
+def _flame(args: argparse.Namespace) -> int:
+    from rktio.bench import flame, scenario, systems
+
+    found = scenario.load(args.scenario, quick=True)
+    case = args.case or found.cases[0].name
+    cases = [each for each in found.cases if each.name == case]
+    if not cases:
+        known = ", ".join(each.name for each in found.cases)
+        raise RktioError(f"{found.name} has no case {case!r}", hint=f"one of {known}")
+    chosen = _systems(args.systems)
+    systems.check_permitted()
+    for system in chosen:
+        print(flame.record(found, cases[0], system, args.seconds, args.out))
+    return 0
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -84,7 +84,8 @@ def _served(station: Station, system: System, cases: Sequence[Case]) -> dict[str
         if scenario.before:
             _client(ends.second, system, cases[0], scenario.before)
         for case in cases:
-            found[case.name] = _load(ends.second, system, case, server)
+            with station.observed(server.pid):
+                found[case.name] = _load(ends.second, system, case, server)
     return found
 
 

@@ -13,14 +13,14 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Interface
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 from rktio.bench import cputime, parsers, placement
 from rktio.bench.closure import scratch_copy
@@ -74,6 +74,14 @@ class System(StrEnum):
 PLANNED = ("sync", "switchless", "libos-host")
 
 
+Observer = Callable[[int], AbstractContextManager[None]]
+# An observed program prints where its files are mapped: also in an enclave, whose own
+# /proc/PID/maps it is. Some time after the start, when it has loaded what it needs.
+TELLING_MAPS = (
+    '(for d in 0.3 0.7 1 2; do sleep $d; cat /proc/$$/maps; done) >&2 2>/dev/null & exec "$@"'
+)
+
+
 @dataclass
 class Station:
     """What one scenario's runs share: its guest, cores and a folder for their files."""
@@ -89,6 +97,8 @@ class Station:
     net_words: str = ""  # what of its network is switched off
     poll: str = "adaptive"
     read_only: bool = False  # the guest's own files serve, and nothing is written to them
+    observer: Observer | None = None  # given the process of the system under test
+    errors: IO[bytes] | None = None  # where an observed program tells its mappings
     _copies: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -109,6 +119,10 @@ class Station:
         folder = self.folder / system
         folder.mkdir(exist_ok=True, parents=True)
         return folder
+
+    def observed(self, pid: int) -> AbstractContextManager[None]:
+        """Observe a process for as long as it does what is measured."""
+        return self.observer(pid) if self.observer else nullcontext()
 
     def switched(self, case: Case) -> Station:
         """Return the station with what the words of a case say about the enclave."""
@@ -150,7 +164,10 @@ def program(
     """Run a program to its end and return what it printed as figures."""
     command = case.fill(station.scenario.command, addresses or _addresses(system))
     before, started = cputime.children_seconds(), time.monotonic()
-    with started_on(station, system, command, output=subprocess.PIPE) as process:
+    with (
+        started_on(station, system, command, output=subprocess.PIPE) as process,
+        station.observed(process.pid),
+    ):
         output = outcome(process, deadline(case), system)
     cpu = cputime.children_seconds() - before
     figures = parsers.parse(station.scenario.parser, output)
@@ -231,7 +248,8 @@ def _load(station: Station, case: Case, pid: int, addresses: Mapping[str, str]) 
     """Run the client once; CPU time of both ends is taken over the same time."""
     server, client = cputime.tree_seconds(pid), cputime.children_seconds()
     started = time.monotonic()
-    output = _client(station, case, station.scenario.client, addresses)
+    with station.observed(pid):
+        output = _client(station, case, station.scenario.client, addresses)
     wall = time.monotonic() - started
     client, server = cputime.children_seconds() - client, cputime.tree_seconds(pid) - server
     figures = parsers.parse(station.scenario.parser, output)
@@ -270,6 +288,8 @@ def cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Fig
 def started_on(
     station: Station, system: System, command: Sequence[str], *, output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
+    if station.observer:
+        command = ["/bin/sh", "-c", TELLING_MAPS, "sh", *command]
     start = _start_direct if system is System.DIRECT else _start_native
     with start(station, system, command, output) as process:
         try:
@@ -308,7 +328,7 @@ def _start_native(
             placement.placed(words, station.server_cores),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=_errors(output),
+            stderr=_errors(station, output),
             env={**ENVIRONMENT, placement.MARK: mark},
         )
 
@@ -335,6 +355,7 @@ def _start_direct(
         net=net if station.scenario.network else NetOptions.none(),
         env=ENVIRONMENT,
         sysctl=SYSCTL if station.scenario.network else {},
+        insecure_no_lockdown=station.observer is not None,  # else nobody may look
     )
     with prepared(options) as launch:
         process = popen(
@@ -342,14 +363,16 @@ def _start_direct(
             pass_fds=launch.fds,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=_errors(output),
+            stderr=_errors(station, output),
             env={},
         )
     yield process
 
 
-def _errors(output: int) -> int:
+def _errors(station: Station, output: int) -> int | IO[bytes]:
     """Return where stderr goes: a pipe only where it is read, else to where stdout goes."""
+    if station.errors:
+        return station.errors
     return subprocess.PIPE if output == subprocess.PIPE else subprocess.STDOUT
 
 
