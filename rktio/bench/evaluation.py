@@ -14,6 +14,7 @@ from rktio.common.errors import RktioError
 
 if TYPE_CHECKING:
     from rktio.bench import scenario
+    from rktio.bench.remote import Remote
     from rktio.bench.systems import System
 
 QUICK_RUNS = 5
@@ -68,6 +69,8 @@ def _add_run_options(command: argparse.ArgumentParser, *, out_required: bool) ->
     add("--systems", metavar="NAME,...", help="default native,direct,native-aa")
     add("--cpus", type=int, default=1, metavar="N", help="cores of the server (default 1)")
     add("--topology", choices=TOPOLOGIES, default="all", help="of scenarios with a network")
+    add("--remote", metavar="USER@HOST", help="run the clients there, by ssh (topology remote)")
+    add("--ssh-config", metavar="FILE", type=Path, help="for ssh -F")
     add("--debug", action="store_true", help="show where an error came from")
 
 
@@ -84,22 +87,44 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace, names: Sequence[str] | None, *, quick: bool) -> int:
-    from rktio.bench import campaign, systems
+    from rktio.bench import campaign, scenario, systems
 
     runs = args.runs if args.runs is not None else QUICK_RUNS if quick else FULL_RUNS
     if runs < 1:
         raise RktioError(f"--runs {runs} is not at least 1")
     chosen = None if args.systems is None else _systems(args.systems)
+    remote = _remote(args)
     scenarios = tuple(_scenarios(names, args.topology, quick=quick))
+    if remote:
+        found = (scenario.with_remote_client(each) for each in scenarios)
+        scenarios = tuple({each.name: each for each in found if each}.values())
     if not scenarios:
-        raise RktioError(f"none of these scenarios has topology {args.topology}")
+        topology = "remote" if remote else args.topology
+        raise RktioError(f"none of these scenarios has topology {topology}")
     systems.check_permitted()
     length = "quick" if quick else "full"
     folder = args.out or Path("results") / f"{datetime.now(UTC):%Y-%m-%d}-{length}"
-    plan = campaign.Plan(scenarios, runs, length, chosen, args.cpus)
+    plan = campaign.Plan(scenarios, runs, length, chosen, args.cpus, remote)
     for line in campaign.carry_out(plan, folder):
         print(f"rkt-io: failed: {line}", file=sys.stderr)
     return _write(folder, None)
+
+
+def _remote(args: argparse.Namespace) -> Remote | None:
+    from rktio.bench.remote import Remote
+
+    if args.remote is None:
+        if args.ssh_config is not None:
+            raise RktioError("--ssh-config belongs to --remote USER@HOST")
+        return None
+    if "@" not in args.remote or args.remote.startswith("-"):
+        raise RktioError(f"--remote {args.remote} is not USER@HOST")
+    if args.topology not in ("all", "host-client"):
+        raise RktioError(
+            "two enclaves on two machines need network cards of their own",
+            hint="--remote runs ordinary clients; leave --topology out",
+        )
+    return Remote(args.remote, args.ssh_config)
 
 
 def _scenarios(

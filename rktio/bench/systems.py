@@ -24,8 +24,10 @@ from typing import IO, cast
 
 from rktio.bench import cputime, parsers, placement
 from rktio.bench.closure import scratch_copy
-from rktio.bench.guest import Guest
+from rktio.bench.guest import Guest, client_scenario, guest_of
 from rktio.bench.parsers import Figures
+from rktio.bench.remote import Remote
+from rktio.bench.remote import cpu_seconds as remote_cpu_seconds
 from rktio.bench.scenario import SWITCHES, Case, Scenario, Topology
 from rktio.bench.sources import built, is_ours
 from rktio.bench.veth import server_behind_veth
@@ -97,6 +99,7 @@ class Station:
     net_words: str = ""  # what of its network is switched off
     poll: str = "adaptive"
     read_only: bool = False  # the guest's own files serve, and nothing is written to them
+    remote: Remote | None = None  # where clients run, instead of here
     observer: Observer | None = None  # given the process of the system under test
     errors: IO[bytes] | None = None  # where an observed program tells its mappings
     _copies: dict[str, Path] = field(default_factory=dict)
@@ -144,6 +147,9 @@ def run_once(station: Station, system: System) -> dict[str, Figures]:
             from rktio.bench import pair
 
             return pair.run_once(station, system)
+        if station.remote:
+            networks = (str(DIRECT_ADDRESS.network), str(NATIVE_ADDRESS.network))
+            stack.enter_context(station.remote.routed(networks))
         if station.scenario.sink_port:
             stack.enter_context(_sink(station.scenario.sink_port))
         if station.scenario.kind == "program":
@@ -246,34 +252,51 @@ def _left_alone(pid: int, seconds: float) -> Figures:
 
 def _load(station: Station, case: Case, pid: int, addresses: Mapping[str, str]) -> Figures:
     """Run the client once; CPU time of both ends is taken over the same time."""
-    server, client = cputime.tree_seconds(pid), cputime.children_seconds()
+    server = cputime.tree_seconds(pid)
     started = time.monotonic()
     with station.observed(pid):
-        output = _client(station, case, station.scenario.client, addresses)
+        output, client = _client(station, case, station.scenario.client, addresses)
     wall = time.monotonic() - started
-    client, server = cputime.children_seconds() - client, cputime.tree_seconds(pid) - server
+    server = cputime.tree_seconds(pid) - server
     figures = parsers.parse(station.scenario.parser, output)
     return {"client_cpu": (client / wall, "cores")} | figures | cpu_figure(figures, server, wall)
 
 
 def _client(
     station: Station, case: Case, command: tuple[str, ...], addresses: Mapping[str, str]
-) -> str:
-    """Run a client on the host, on the cores that the server has not; its output."""
+) -> tuple[str, float]:
+    """Run a client on the cores that the server has not; its output, and its CPU time."""
     program, *words = case.fill(command, addresses)
+    if station.remote:
+        return _remote_client(station, station.remote, [program, *words], deadline(case))
     path = (
         built(program)
         if is_ours(program)
         else require(program, (*station.scenario.client_packages, program)[0])
     )
     cores = placement.client_cores(station.server_cores)
+    before = cputime.children_seconds()
     process = popen(
         placement.placed([path, *words], cores),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    return outcome(process, deadline(case), f"client {program}")
+    output = outcome(process, deadline(case), f"client {program}")
+    return output, cputime.children_seconds() - before
+
+
+def _remote_client(
+    station: Station, remote: Remote, command: Sequence[str], seconds: float
+) -> tuple[str, float]:
+    folder = remote.push(guest_of(client_scenario(station.scenario)))
+    process = remote.client(folder, CHROOT, command, ENVIRONMENT, seconds)
+    output, errors = process.communicate()
+    told = errors.decode(errors="replace")
+    if process.returncode:
+        last = " / ".join(told.strip().splitlines()[-STDERR_LINES_SHOWN:])
+        raise RktioError(f"client {command[0]} on {remote.target}: {process.returncode}: {last}")
+    return output.decode(errors="replace"), remote_cpu_seconds(told)
 
 
 def cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Figures:
