@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import rktio
 from rktio.common.signing import PublicKey, SigningKey
 from rktio.image.gpt import SECTOR_BYTES
 from rktio.image.volume import OFFSET, VolumeKey
@@ -135,6 +136,26 @@ def test_the_measurement_is_the_one_that_the_owner_computes(host: Host, owned: O
         f"configuration: {wanted.configuration.hex()}",
         f"certificate: {public.fingerprint}",
     ]
+
+
+def test_the_python_api_starts_it_too(
+    host: Host, owned: Owned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RKT_IO_ENCLAVE", str(host.program))
+    sealed = rktio.SealedOptions(owned.config, owned.certificate, insecure_key_file=owned.key_file)
+    script = {"SCRIPT": 'echo "$OWNERS $1"'}
+    with rktio.Enclave(
+        owned.image,
+        "",
+        "--level=3",
+        sealed=sealed,
+        env=script,
+        memory="256M",
+        stdout=subprocess.PIPE,
+    ) as enclave:
+        assert enclave.address is None
+        assert enclave.stdout.read() == b"b c --level=3\n"
+        assert enclave.wait(60) == 0
 
 
 @pytest.mark.needs("openssl")
