@@ -214,3 +214,46 @@ def test_the_documentation_of_the_record_can_be_read_by_a_program() -> None:
     found = entry.findall(ABI.read_text())
     assert len(found) == ABI.read_text().count("\tX(")
     assert {"disk", "arg", "tty"} <= {name for name, *_ in found}
+
+
+SEALED = ("root=vda:sealed:ro", "owner_key=3082", "sealed_config=title\n{}\n")
+
+
+def sealed(report: Path, disk: int, *entries: str) -> subprocess.CompletedProcess[str]:
+    return read_bytes(report, record(f"disk={disk}:ro:buffered", *entries), disk)
+
+
+def test_a_sealed_image_needs_no_program(report: Path, disk: int) -> None:
+    for keys in ((), ("keys=https://broker:8443/",), (f"insecure_keys={disk}",)):
+        assert sealed(report, disk, *SEALED, *keys).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        (SEALED[:2], "belong together"),
+        (SEALED[1:] + PLAIN, "belong together"),
+        (("root=vda:sealed:rw", *SEALED[1:]), "belong together"),
+        (PLAIN[:1], "no arg"),
+        ((*SEALED[::2], "owner_key="), "0 digits"),
+        ((*SEALED[::2], "owner_key=308"), "3 digits"),
+        ((*SEALED[::2], "owner_key=3G"), "lower-case hexadecimal"),
+        ((*SEALED[::2], "owner_key=" + "30" * 8193), "16386 digits"),
+        ((*SEALED[:2], "sealed_config=" + "x" * 262_145), "larger than 262144"),
+        ((*SEALED, "keys=broker"), "not the URL"),
+        ((*SEALED, "keys=https://"), "not the URL"),
+        ((*SEALED, "keys=https://a b"), "not the URL"),
+        ((*SEALED, "insecure_keys=999"), "not an open descriptor"),
+        ((*SEALED, "keys=https://a", "insecure_keys=1000"), "not an open descriptor"),
+        ((*SEALED, "keys=https://a", "insecure_no_lockdown=1"), "not for the keys of a broker"),
+    ],
+)
+def test_a_sealed_start_is_whole_or_refused(
+    report: Path, disk: int, entries: tuple[str, ...], reason: str
+) -> None:
+    assert reason in refused(sealed(report, disk, *entries))
+
+
+def test_keys_have_one_source(report: Path, disk: int) -> None:
+    done = sealed(report, disk, *SEALED, "keys=https://a", f"insecure_keys={disk}")
+    assert "one of them" in refused(done)
