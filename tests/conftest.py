@@ -24,6 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 PROGRAMS = {
     "busybox": "busybox-static",
     "chromium": "chromium",
+    "clang": "clang",
     "cryptsetup": "cryptsetup-bin",
     "curl": "curl",
     "debugfs": "e2fsprogs",
@@ -38,6 +39,7 @@ PROGRAMS = {
     "perf": "linux-perf",
     "pkcs11-tool": "opensc",
     "objdump": "binutils",
+    "qemu-storage-daemon": "qemu-system-common",
     "redis-benchmark": "redis-tools",
     "redis-cli": "redis-tools",
     "redis-server": "redis-server",
@@ -136,6 +138,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="NAME",
         help=f"fail instead of skipping for lack of NAME: {', '.join((*FACTS, *PROGRAMS))}, or all",
+    )
+    parser.addoption(
+        "--fuzz-seconds", type=int, default=1, help="how long tests/fuzz tries, per target"
     )
 
 
