@@ -98,7 +98,8 @@ def test_short_run_measures_both_sides_and_leaves_nothing(tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.needs("chromium")
 def test_page_shows_its_pictures_in_a_browser(tmp_path: Path) -> None:
-    results.save(tmp_path, document(steady(100.0, 300.0)))
+    found = document(steady(100.0, 300.0), name="fio-buffered", case="randrw")
+    results.save(tmp_path, found)
     path = report.write(tmp_path)
     screen = tmp_path / "screen.png"
     words = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
