@@ -35,6 +35,7 @@ STARTS_UP = {
     "enclave/runtime/start.c",
     "enclave/runtime/stats.c",  # prints at the end, when no program runs any more
     "enclave/runtime/tap_port.c",
+    "enclave/runtime/tee_agent.c",  # a process beside the enclave
     "enclave/runtime/tsc.c",
     "enclave/runtime/virtio_port.c",
 }
