@@ -26,13 +26,19 @@
 #define LAUNCH_MTU_MIN		68		/* IPv6 asks for 1280 */
 #define LAUNCH_MTU_MAX		65535
 #define LAUNCH_HOSTNAME_MAX	64		/* __NEW_UTS_LEN */
+#define LAUNCH_CERTIFICATE_MAX	8192
+#define LAUNCH_SEALED_MAX	(256 << 10)	/* a sealed configuration */
+#define LAUNCH_KEYS_BYTES_MAX	16384
 
 /* Exit status of an enclave that could not start its program. */
 #define LAUNCH_STATUS_FAILED	125
 
 /*
  * X(key, count, form, meaning); count is ONCE (must be there), MAYBE (at most
- * once) or MANY (any number, in order). arg is there at least once.
+ * once) or MANY (any number, in order). arg is there at least once, unless a
+ * sealed configuration says what runs: arg and env are then additions that it
+ * has to allow by name, and cwd, hostname, sysctl, mount, addr, gateway and dns
+ * are refused.
  */
 #define LAUNCH_KEYS(X) \
 	X(version, ONCE, "1", "layout of the record") \
@@ -42,7 +48,7 @@
 	X(loglevel, MAYBE, "0..8", "kernel messages below this level go to stderr; default 4") \
 	X(stats, MAYBE, "0|1", "1: print counters on stderr at the end") \
 	X(disk, MANY, "FD:rw|ro:direct|buffered", "one disk, in order vda, vdb, ...; its size is the descriptor's") \
-	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system (ext4)") \
+	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system: ext4, or sealed for a sealed image") \
 	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk, or DEV=none for tmpfs and its kin, on an absolute path") \
 	X(net, MAYBE, "tap|virtio-user|vhost:FD:MAC:MTU[:server]", "the device behind eth0: a tap, or vhost-user's front or back end on a Unix socket, which listens (server) or is connected; without it there is only lo") \
 	X(addr, MANY, "ADDRESS/PREFIX", "address of eth0, IPv4 or IPv6") \
@@ -54,6 +60,10 @@
 	X(env, MANY, "NAME=VALUE", "the program's environment, complete") \
 	X(arg, MANY, "STRING", "the program (a path, or a name looked up in PATH of env), then its arguments") \
 	X(tty, MAYBE, "0|1", "1: stdin and stdout are a terminal; the program gets /dev/hvc0") \
+	X(owner_key, MAYBE, "HEX", "the certificate of the image's owner, X.509 in DER") \
+	X(sealed_config, MAYBE, "TEXT", "the owner's sealed configuration, three lines; PID 1 enforces it") \
+	X(keys, MAYBE, "URL", "the key broker that init asks for the keys, through /rkt-io-keys") \
+	X(insecure_keys, MAYBE, "FD", "development: a file with the keys, as lines NAME=HEX, or the root's volume key alone") \
 	X(insecure_no_lockdown, MAYBE, "0|1", "1: no seccomp filter, and gdb and perf may attach") \
 	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids")
 

@@ -5,6 +5,8 @@
  * it, reaps, and ends the enclave with the program's status.
  */
 #include "init.h"
+#include "init_config.h"
+#include "init_keys.h"
 #include "init_sys.h"
 
 #include <asm/errno.h>
@@ -94,6 +96,7 @@ static void kill_all(void)
 
 void finish(int status)
 {
+	keys_close();
 	kill_all();
 	unmount_all();
 	machine_end(status);
@@ -108,9 +111,15 @@ void init_main(void)
 	sys4(__NR_rt_sigprocmask, SIG_SETMASK, &all_signals, NULL,
 	     sizeof(all_signals));
 	record_open("/launch");
+	mount_devices();
+	config_enforce();
+	if (config_document())
+		net_all();	/* the key broker is asked over it */
+	keys_open();
 	mount_all();
 	setting_all();
-	net_all();
+	if (!config_document())
+		net_all();
 	program = spawn_program();
 	tty = record_get("tty");
 	finish(supervise(program, tty && text_equal(tty, "1")));

@@ -40,10 +40,18 @@ const char *record_get(const char *key);
 /* The value after @previous (NULL: the first), or NULL. */
 const char *record_next(const char *key, const char *previous);
 size_t record_count(const char *key);
+/* The key=value after @previous (NULL: the first), or NULL. */
+const char *record_entry(const char *previous);
+/* From now on these bytes are the record. The old one stays mapped. */
+void record_replace(const char *start, size_t len);
 
 /* init_mount.c: from the initramfs to the image's root. */
+void mount_devices(void);
 void mount_all(void);
 void unmount_all(void);
+
+/* init_sealed.c: mount the sealed image on @target, or stop; may it be written to? */
+bool sealed_mount(const char *target);
 
 /* init_net.c, init_addr.c: lo, eth0, routes. */
 struct address {
@@ -64,6 +72,12 @@ void lookup_program(const char *name, char *path, size_t size);
 
 /* init_spawn.c: start the program; returns its PID. */
 int spawn_program(void);
+/*
+ * Run a program of the initramfs to its end, with @output as its descriptor 3.
+ * 0, LAUNCH_STATUS_FAILED where it ended in another way, or -errno where it
+ * could not be started.
+ */
+int spawn_helper(const char **argv, const char **envp, int output);
 
 /*
  * init_machine.c: what only the library OS has. Tests link their own version

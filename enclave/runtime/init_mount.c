@@ -188,6 +188,14 @@ static void link_descriptors(void)
 	sys_symlink("/proc/self/fd/2", "/dev/stderr");
 }
 
+void mount_devices(void)
+{
+	int err = machine_mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+
+	if (err)
+		fail("cannot mount devtmpfs: ", reason(err));
+}
+
 void mount_all(void)
 {
 	const char *value = record_get("root");
@@ -196,11 +204,11 @@ void mount_all(void)
 
 	if (!value)
 		fail("no root disk; give an image to rkt-io-run");
-	err = machine_mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	if (err)
-		fail("cannot mount devtmpfs: ", reason(err));
 	parse_request(value, true, &root);
-	mount_request(&root, "/root");
+	if (text_equal(root.fstype, "sealed"))
+		root.readonly = !sealed_mount("/root");
+	else
+		mount_request(&root, "/root");
 
 	sys_mkdir("/root/dev", 0755);
 	err = sys_mount("/dev", "/root/dev", NULL, MS_MOVE, NULL);

@@ -35,6 +35,19 @@ void record_open(const char *path)
 	record.len = st.st_size;
 }
 
+void record_replace(const char *start, size_t len)
+{
+	record.start = start;
+	record.len = len;
+}
+
+const char *record_entry(const char *previous)
+{
+	const char *entry = previous ? previous + text_len(previous) + 1 : record.start;
+
+	return entry < record.start + record.len ? entry : NULL;
+}
+
 const char *record_next(const char *key, const char *previous)
 {
 	const char *end = record.start + record.len;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Starts the program as a child of PID 1 that knows nothing of PID 1's state. */
+/* Starts the program, and before it helpers, as children that know nothing of PID 1's state. */
 #include "init.h"
 #include "init_sys.h"
 
 #include <asm/errno.h>
 #include <asm/signal.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
 
@@ -13,6 +14,7 @@ struct program {
 	const char **argv;
 	const char **envp;
 	bool tty;
+	int output;		/* becomes descriptor 3; 0: none */
 	/* Set by the child, which shares our memory until it execs or exits. */
 	const char *failed_step;
 	int err;
@@ -54,6 +56,13 @@ static void child_failed(struct program *p, const char *step, int err)
 	sys_exit(0);
 }
 
+static int pass_output(int fd)
+{
+	if (fd == 3)
+		return sys3(__NR_fcntl, fd, F_SETFD, 0);
+	return sys3(__NR_dup3, fd, 3, 0);
+}
+
 /* On the child's stack; leaves by execve or exit. */
 static void child(struct program *p)
 {
@@ -61,6 +70,8 @@ static void child(struct program *p)
 	int err;
 
 	sys0(__NR_setsid);
+	if (p->output && pass_output(p->output) < 0)
+		sys_exit(LAUNCH_STATUS_FAILED);
 	err = machine_stdio(p->tty);
 	if (err)
 		child_failed(p, "cannot open its standard input and output", err);
@@ -91,10 +102,28 @@ static void enter_directory(void)
 		     errno_text(-err) ?: "unknown error", "; give another --cwd");
 }
 
+/* As large as machine_stdio() and execve need. */
+static char stack[4096] __attribute__((aligned(16)));
+
+int spawn_helper(const char **argv, const char **envp, int output)
+{
+	static struct program p;
+	int pid, status;
+
+	p = (struct program){ .argv = argv, .envp = envp, .output = output };
+	text_append(p.path, sizeof(p.path), argv[0]);
+	pid = clone_onto(stack + sizeof(stack), child, &p);
+	if (pid < 0)
+		return pid;
+	if (sys4(__NR_wait4, pid, &status, 0, NULL) != pid)
+		return -ECHILD;
+	if (p.failed_step)
+		return -p.err;
+	return status ? LAUNCH_STATUS_FAILED : 0;
+}
+
 int spawn_program(void)
 {
-	/* Its stack is as large as machine_stdio() and execve need. */
-	static char stack[4096] __attribute__((aligned(16)));
 	static struct program p;
 	size_t slots = record_count("arg") + record_count("env") + 2;
 	const char *tty = record_get("tty");

@@ -77,6 +77,9 @@ static void append_all(struct archive *a, const struct rt_launch *launch)
 	/* The environment in it may hold secrets: for PID 1 only. */
 	append_entry(a, "launch", S_IFREG | 0400, 0, launch->record,
 		     launch->record_bytes);
+	if (launch->insecure_keys_bytes)
+		append_entry(a, "keys", S_IFREG | 0600, 0, launch->insecure_keys,
+			     launch->insecure_keys_bytes);
 	if (rt_blob_libc_start)
 		append_entry(a, "ld-musl-x86_64.so.1", S_IFREG | 0755, 0,
 			     rt_blob_libc_start,

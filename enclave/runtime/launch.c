@@ -6,6 +6,7 @@
 #include "launch.h"
 #include "launch_value.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,12 +83,32 @@ static int check_disk_names(struct rt_launch_check *p, const char *record, size_
 	return 0;
 }
 
+static int check_sealed(struct rt_launch_check *p, const char *record, size_t len,
+			const unsigned int seen[KEYS])
+{
+	bool sealed = false;
+
+	for (const char *entry = record; entry < record + len;
+	     entry += strlen(entry) + 1)
+		if (!strncmp(entry, "root=", 5))
+			sealed = !strcmp(entry + strlen("root=vda"), ":sealed:ro");
+	if (sealed != seen[KEY_sealed_config] || sealed != seen[KEY_owner_key])
+		return rt_launch_refuse(p, "a sealed root, a sealed_config and an owner_key belong together");
+	if (!sealed && !seen[KEY_arg])
+		return rt_launch_refuse(p, "no arg");
+	if (seen[KEY_keys] && seen[KEY_insecure_keys])
+		return rt_launch_refuse(p, "keys of a broker and insecure_keys; give one of them");
+	if (sealed && p->launch->insecure_no_lockdown && !seen[KEY_insecure_keys])
+		return rt_launch_refuse(p, "insecure_no_lockdown is not for the keys of a broker");
+	return 0;
+}
+
 static int check_whole(struct rt_launch_check *p, const char *record, size_t len,
 		       const unsigned int seen[KEYS])
 {
 	p->key = NULL;
 	for (int i = 0; i < KEYS; i++)
-		if (!seen[i] && (keys[i].count == ONCE || i == KEY_arg))
+		if (!seen[i] && keys[i].count == ONCE)
 			return rt_launch_refuse(p, "no %s", keys[i].name);
 	for (int i = KEY_addr; i <= KEY_dns; i++)
 		if (seen[i] > LAUNCH_ADDRS_MAX)
@@ -95,6 +116,8 @@ static int check_whole(struct rt_launch_check *p, const char *record, size_t len
 						keys[i].name);
 	if ((seen[KEY_addr] || seen[KEY_gateway]) && !seen[KEY_net])
 		return rt_launch_refuse(p, "an address or gateway, but no net");
+	if (check_sealed(p, record, len, seen))
+		return -EINVAL;
 	return check_disk_names(p, record, len);
 }
 
@@ -109,6 +132,7 @@ int rt_launch_parse(const char *record, size_t len, struct rt_launch *launch,
 	*launch = (struct rt_launch){
 		.poll = RT_POLL_ADAPTIVE,
 		.loglevel = 4,
+		.insecure_keys_fd = -1,
 		.record = record,
 		.record_bytes = len,
 	};

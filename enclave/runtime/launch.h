@@ -36,6 +36,15 @@ struct rt_launch {
 	bool tty;
 	bool insecure_no_lockdown;
 	const char *insecure_trap;	/* NULL, or "hostcall" */
+
+	/* A sealed image's: see sealed.c. */
+	bool keys;			/* come from a broker */
+	int insecure_keys_fd;		/* -1: none */
+	char *insecure_keys;
+	size_t insecure_keys_bytes;
+	const char *sealed_config;
+	unsigned char certificate[LAUNCH_CERTIFICATE_MAX];
+	size_t certificate_bytes;
 	unsigned int disk_count;
 	struct rt_launch_disk disks[LAUNCH_DISKS_MAX];
 	struct rt_launch_net net;

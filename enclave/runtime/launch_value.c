@@ -383,6 +383,53 @@ int rt_launch_dns(struct rt_launch_check *p, const char *value)
 	return rt_launch_gateway(p, value);
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int rt_launch_owner_key(struct rt_launch_check *p, const char *value)
+{
+	size_t len = strlen(value);
+
+	if (!len || len % 2 || len / 2 > LAUNCH_CERTIFICATE_MAX)
+		return rt_launch_refuse(p, "%zu digits are not those of a certificate", len);
+	for (size_t i = 0; i < len / 2; i++) {
+		int high = hex_digit(value[2 * i]), low = hex_digit(value[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return rt_launch_refuse(p, "not in lower-case hexadecimal");
+		p->launch->certificate[i] = high << 4 | low;
+	}
+	p->launch->certificate_bytes = len / 2;
+	return 0;
+}
+
+int rt_launch_sealed_config(struct rt_launch_check *p, const char *value)
+{
+	if (strlen(value) > LAUNCH_SEALED_MAX)
+		return rt_launch_refuse(p, "larger than %d bytes", LAUNCH_SEALED_MAX);
+	p->launch->sealed_config = value;
+	return 0;
+}
+
+int rt_launch_keys(struct rt_launch_check *p, const char *value)
+{
+	const char *host = strstr(value, "://");
+
+	if (!host || host == value || !host[3] || strpbrk(value, " \t\r\n"))
+		return rt_launch_refuse(p, "'%.64s' is not the URL of a key broker", value);
+	p->launch->keys = true;
+	return 0;
+}
+
+int rt_launch_insecure_keys(struct rt_launch_check *p, const char *value)
+{
+	return parse_fd(p, value, &p->launch->insecure_keys_fd);
+}
+
 int rt_launch_insecure_no_lockdown(struct rt_launch_check *p, const char *value)
 {
 	return parse_flag(p, value, &p->launch->insecure_no_lockdown);

@@ -22,6 +22,7 @@
 #include "lockdown.h"
 #include "net.h"
 #include "runtime.h"
+#include "sealed.h"
 
 #define HWCAP2_FSGSBASE 2
 
@@ -82,8 +83,8 @@ static void describe(const struct rt_launch *launch)
 	if (getrandom(boot.seed, sizeof(boot.seed), 0) != sizeof(boot.seed))
 		rt_fail("the host gives no random numbers: %s", strerror(errno));
 	snprintf(boot.cmdline, sizeof(boot.cmdline),
-		 "loglevel=%u thp_anon=64K:always panic=-1 transparent_hugepage=always",
-		 launch->loglevel);
+		 "loglevel=%u thp_anon=64K:always panic=-1 transparent_hugepage=always%s",
+		 launch->loglevel, launch->sealed_config ? " dm_verity.require_signatures=1" : "");
 }
 
 static void start_devices(const struct rt_launch *launch)
@@ -137,7 +138,9 @@ int main(int argc, char **argv)
 	rt_console_start(&launch);
 	rt_memory_start(launch.memory_bytes);
 	start_devices(&launch);
+	rt_sealed_start(&launch);
 	place_initramfs(&launch);
+	rt_sealed_start_wipe(&launch);
 	rt_clock_start(boot.tsc_khz);
 	rt_signals_start();
 	host_sp = rt_host_stack_start();

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Device-mapper by its ioctls. */
+#include "init.h"
+#include "init_dm.h"
+#include "init_sys.h"
+
+#include <asm/errno.h>
+#include <linux/fcntl.h>
+#include <linux/ioctl.h>
+#include <linux/dm-ioctl.h>
+
+struct request {
+	struct dm_ioctl header;
+	struct dm_target_spec target;
+	char table[DM_TABLE_BYTES];
+};
+
+static void request_begin(struct request *r, const char *name, unsigned int flags)
+{
+	memset(r, 0, sizeof(*r));
+	r->header.version[0] = DM_VERSION_MAJOR;
+	r->header.data_size = sizeof(*r);
+	r->header.data_start = sizeof(r->header);
+	r->header.flags = flags;
+	text_append(r->header.name, sizeof(r->header.name), name);
+}
+
+/* The kernel's huge encoding: 12 bits of minor number below, 20 above. */
+static unsigned int minor_of(unsigned long long dev)
+{
+	return (dev & 0xff) | (dev >> 12 & 0xfff00);
+}
+
+static int load(int control, struct request *r, const char *name,
+		const char *target, unsigned long sectors, const char *table,
+		bool readonly)
+{
+	request_begin(r, name, readonly ? DM_READONLY_FLAG : 0);
+	r->header.target_count = 1;
+	r->target.length = sectors;
+	text_append(r->target.target_type, sizeof(r->target.target_type), target);
+	if (!text_append(r->table, sizeof(r->table), table))
+		return -E2BIG;
+	return sys_ioctl(control, DM_TABLE_LOAD, r);
+}
+
+int dm_create(const char *name, const char *target, unsigned long sectors,
+	      const char *table, bool readonly, char path[DM_PATH_BYTES])
+{
+	int control = sys_open("/dev/mapper/control", O_RDWR | O_CLOEXEC, 0);
+	char digits[24];
+	struct request r;
+	int err;
+
+	if (control < 0)
+		return control;
+	request_begin(&r, name, 0);
+	err = sys_ioctl(control, DM_DEV_CREATE, &r);
+	if (err)
+		goto out_close;
+	path[0] = '\0';
+	text_append(path, DM_PATH_BYTES, "/dev/dm-");
+	text_append(path, DM_PATH_BYTES, number_text(minor_of(r.header.dev), digits));
+	err = load(control, &r, name, target, sectors, table, readonly);
+	if (err)
+		goto out_remove;
+	request_begin(&r, name, 0);	/* without DM_SUSPEND_FLAG: resume */
+	err = sys_ioctl(control, DM_DEV_SUSPEND, &r);
+	if (!err)
+		goto out_close;
+out_remove:
+	request_begin(&r, name, 0);
+	sys_ioctl(control, DM_DEV_REMOVE, &r);
+out_close:
+	sys_close(control);
+	return err;
+}

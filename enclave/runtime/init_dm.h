@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Device-mapper by its ioctls (linux/dm-ioctl.h): devices of one target. */
+#ifndef INIT_DM_H
+#define INIT_DM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { DM_PATH_BYTES = 32, DM_TABLE_BYTES = 1024 };
+
+/*
+ * Make a device @name of @sectors (of 512 bytes) by @target with @table, and
+ * write its path to @path. 0 or -errno; nothing is left behind then.
+ */
+int dm_create(const char *name, const char *target, unsigned long sectors,
+	      const char *table, bool readonly, char path[DM_PATH_BYTES]);
+
+#endif /* INIT_DM_H */
