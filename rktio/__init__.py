@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from rktio.cli.api import CompletedRun, Enclave
     from rktio.common.errors import RktioError
-    from rktio.host.options import Disk, NetOptions, RunOptions
+    from rktio.host.options import Disk, NetOptions, RunOptions, SealedOptions
     from rktio.image import Image
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "NetOptions",
     "RktioError",
     "RunOptions",
+    "SealedOptions",
     "__version__",
 ]
 
@@ -36,6 +37,7 @@ _HOME = {
     "NetOptions": "rktio.host.options",
     "RktioError": "rktio.common.errors",
     "RunOptions": "rktio.host.options",
+    "SealedOptions": "rktio.host.options",
 }
 
 

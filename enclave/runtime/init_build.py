@@ -15,8 +15,21 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NOUNS = (
-    "text", "record", "json", "config", "policy", "keys", "image", "dm", "sealed",
-    "mount", "setting", "net", "addr", "lookup", "spawn",
+    "text",
+    "record",
+    "json",
+    "config",
+    "policy",
+    "keys",
+    "image",
+    "dm",
+    "sealed",
+    "mount",
+    "setting",
+    "net",
+    "addr",
+    "lookup",
+    "spawn",
 )
 SOURCES = (HERE / "init.c", *(HERE / f"init_{noun}.c" for noun in NOUNS))
 MACHINE = HERE / "init_machine.c"

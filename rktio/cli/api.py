@@ -23,6 +23,7 @@ from rktio.host.options import (
     NetOptions,
     Poll,
     RunOptions,
+    SealedOptions,
     parse_size,
 )
 
@@ -47,12 +48,13 @@ class Enclave:
 
     The block's end sends SIGTERM and waits; SIGKILL follows after ten seconds. Without a block:
     `Enclave("app-disk.img", "/bin/uname", "-a").run().stdout`. Mistakes raise RktioError.
+    A sealed image names its program itself: `Enclave("app.img", sealed=SealedOptions(...))`.
     """
 
     def __init__(
         self,
         image: str | Path,
-        program: str,
+        program: str = "",
         *args: str,
         memory: int | str = DEFAULT_MEMORY_BYTES,
         cpus: int = 1,
@@ -69,6 +71,7 @@ class Enclave:
         stats: bool = False,
         log_level: int = 4,
         insecure_no_lockdown: bool = False,
+        sealed: SealedOptions | None = None,
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
@@ -92,6 +95,7 @@ class Enclave:
             stats=stats,
             log_level=log_level,
             insecure_no_lockdown=insecure_no_lockdown,
+            sealed=sealed,
         )
         self._prepare(options, stdin, stdout, stderr)
 
@@ -160,9 +164,14 @@ class Enclave:
     def address(self) -> str | None:
         """The enclave's first IP address, or None without a network."""
         net = self.options.net
-        if net.mode is NetMode.NONE or not net.addresses:
+        if net.mode is NetMode.NONE:
             return None
-        return net.addresses[0].partition("/")[0]
+        addresses = net.addresses
+        if self.options.sealed is not None:
+            from rktio.host.sealed import OwnersWord
+
+            addresses = OwnersWord.read(self.options.sealed).addresses
+        return addresses[0].partition("/")[0] if addresses else None
 
     @property
     def pid(self) -> int:

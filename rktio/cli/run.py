@@ -13,7 +13,14 @@ from typing import Any
 import rktio
 from rktio.cli.report import Parser, reported
 from rktio.common.errors import RktioError
-from rktio.host.options import Disk, NetOptions, Poll, RunOptions, parse_size
+from rktio.host.options import (
+    Disk,
+    NetOptions,
+    Poll,
+    RunOptions,
+    SealedOptions,
+    parse_size,
+)
 
 STATUS_NOT_STARTED = 125
 
@@ -28,6 +35,13 @@ PLAIN = (
     "stats",
     "log_level",
     "insecure_no_lockdown",
+)
+# The same for SealedOptions.
+SEALED = (
+    ("sealed_config", "config"),
+    ("owner_key", "owner_key"),
+    ("keys", "keys"),
+    ("insecure_key_file", "insecure_key_file"),
 )
 # The same for NetOptions.
 NET_PLAIN = ("tap_name", "mtu", "mac")
@@ -45,7 +59,8 @@ def parser() -> Parser:
         "rkt-io-run",
         "Run PROGRAM of the disk image IMAGE on the library OS.",
         usage="rkt-io-run [options] IMAGE PROGRAM [ARGS...]\n"
-        "       rkt-io-run [options] --config FILE [IMAGE PROGRAM [ARGS...]]",
+        "       rkt-io-run [options] --config FILE [IMAGE PROGRAM [ARGS...]]\n"
+        "       rkt-io-run [options] --sealed-config FILE --owner-key CERT IMAGE [ARGS...]",
     )
     root.epilog = EPILOG
     root.add_argument("words", nargs=REMAINDER, metavar="IMAGE PROGRAM [ARGS...]")
@@ -67,7 +82,21 @@ def parser() -> Parser:
     _add_disks(root)
     _add_net(root)
     _add_program(root)
+    _add_sealed(root)
     return root
+
+
+def _add_sealed(root: Parser) -> None:
+    add = root.add_argument_group("sealed images").add_argument
+    add("--sealed-config", type=Path, metavar="FILE", help="what runs, signed by the owner")
+    add("--owner-key", type=Path, metavar="CERT", help="the owner's certificate")
+    add("--keys", metavar="URL", help="the key broker that releases the image's key")
+    add(
+        "--insecure-key-file",
+        type=Path,
+        metavar="FILE",
+        help="the key from a file of the host: for development without a broker",
+    )
 
 
 def _add_disks(root: Parser) -> None:
@@ -153,14 +182,29 @@ def options_from(args: Namespace) -> RunOptions:
     net = settings.pop("net", {}) | _net_flags(args)
     env = settings.pop("env", {})
     sysctl = settings.pop("sysctl", {})
-    settings |= _plain_flags(args) | _words(args.words)
+    sealed = settings.pop("sealed", {}) | _sealed_flags(args)
+    settings |= _plain_flags(args) | _words(args.words, sealed=bool(sealed))
+    if sealed:
+        settings["sealed"] = _sealed(sealed)
     settings["env"] = env | _environment(args)
     settings["sysctl"] = sysctl | dict(_pair("--sysctl", text) for text in args.sysctl or ())
     settings["net"] = _net(net)
-    if settings.get("image") is None or settings.get("program") is None:
-        missing = "PROGRAM" if settings.get("image") else "IMAGE and PROGRAM"
-        parser().error(f"{missing} missing")
+    wanted = ("image",) if sealed else ("image", "program")
+    missing = [name.upper() for name in wanted if settings.get(name) is None]
+    if missing:
+        parser().error(f"{' and '.join(missing)} missing")
     return RunOptions(**settings)
+
+
+def _sealed_flags(args: Namespace) -> dict[str, Any]:
+    found = {name: getattr(args, flag) for flag, name in SEALED}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _sealed(settings: dict[str, Any]) -> SealedOptions:
+    from rktio.host.config import sealed_options
+
+    return sealed_options(settings)
 
 
 def _plain_flags(args: Namespace) -> dict[str, Any]:
@@ -174,13 +218,18 @@ def _plain_flags(args: Namespace) -> dict[str, Any]:
     return found
 
 
-def _words(words: list[str]) -> dict[str, Any]:
-    """Read IMAGE PROGRAM [ARGS...]; what is given here replaces the file's."""
+def _words(words: list[str], *, sealed: bool) -> dict[str, Any]:
+    """Read IMAGE PROGRAM [ARGS...]; what is given here replaces the file's.
+
+    A sealed image's program is not the host's to name: ARGS follow at once.
+    """
     if words[:1] == ["--"]:
         words = words[1:]
     found: dict[str, Any] = {}
     if words:
         found["image"] = Path(words[0])
+    if sealed:
+        return found | ({"args": tuple(words[1:])} if len(words) > 1 else {})
     if len(words) > 1:
         found["program"] = words[1]
         found["args"] = tuple(words[2:])

@@ -8,7 +8,14 @@ from typing import Any
 
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table, read_toml
-from rktio.host.options import Disk, NetMode, NetOptions, RunOptions, parse_size
+from rktio.host.options import (
+    Disk,
+    NetMode,
+    NetOptions,
+    RunOptions,
+    SealedOptions,
+    parse_size,
+)
 
 KEYS = (
     "image",
@@ -28,7 +35,9 @@ KEYS = (
     "poll",
     "stats",
     "log-level",
+    "sealed",
 )
+SEALED_KEYS = ("config", "owner-key", "keys", "insecure-key-file")
 NET_KEYS = ("mode", "tap-name", "address", "host-address", "gateway", "dns", "mtu", "mac")
 DISK_KEYS = ("file", "read-only", "buffered", "mount")
 
@@ -62,17 +71,43 @@ def read_config(path: Path) -> dict[str, Any]:
     net = file.table("net", NET_KEYS)
     if net is not None:
         found["net"] = _net(net)
+    sealed = file.table("sealed", SEALED_KEYS)
+    if sealed is not None:
+        found["sealed"] = _sealed(sealed, folder)
     return _present(found)
+
+
+def _sealed(table: Table, folder: Path) -> dict[str, Any]:
+    files = {name: table.string(name) for name in ("config", "owner-key", "insecure-key-file")}
+    found: dict[str, Any] = {
+        name.replace("-", "_"): None if value is None else folder / value
+        for name, value in files.items()
+    }
+    return _present(found | {"keys": table.string("keys")})
 
 
 def options_of_file(path: Path) -> RunOptions:
     """Return the run that the file alone describes."""
     settings = read_config(path)
-    for key in ("image", "program"):
+    sealed = settings.pop("sealed", None)
+    for key in ("image",) if sealed else ("image", "program"):
         if key not in settings:
             raise RktioError(f"{path}: no {key!r}", hint=f"add {key} = ...")
     net = settings.pop("net", None)
+    if sealed is not None:
+        settings["sealed"] = sealed_options(sealed)
     return RunOptions(**settings, net=NetOptions() if net is None else net_options(net))
+
+
+def sealed_options(settings: dict[str, Any]) -> SealedOptions:
+    """Return checked options of a sealed image's start."""
+    for name in ("config", "owner_key"):
+        if name not in settings:
+            flag = "--owner-key" if name == "owner_key" else "--sealed-config"
+            raise RktioError(
+                f"{flag} is missing", hint="a sealed image needs its configuration and its owner"
+            )
+    return SealedOptions(**settings)
 
 
 def net_options(settings: dict[str, Any]) -> NetOptions:

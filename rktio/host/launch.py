@@ -60,17 +60,36 @@ def prepared(
     """
     binary = enclave_binary()
     machine.check(options)
+    owner = None
+    if options.sealed is not None:
+        from rktio.host.sealed import OwnersWord
+
+        owner = OwnersWord.read(options.sealed)
+        options = replace(options, read_only=True, net=owner.net(options.net))
+        tty = tty and owner.terminal
     with ExitStack() as stack:
         opened = tuple(_opened_disks(options, stack))
-        if check_image is not None:
+        # Of a sealed image, the enclave checks all and the host can check nothing that counts.
+        if check_image is not None and owner is None:
             check_image(options)
         net, notes = _opened_net(options.net, stack)
-        record = LaunchRecord(options, opened, net, tty).memfd()
+        key_file = _opened_key_file(options, stack)
+        record = LaunchRecord(options, opened, net, tty, owner, key_file).memfd()
         stack.callback(os.close, record)
         fds = [disk.fd for disk in opened]
-        if net is not None:
-            fds.append(net.fd)
+        fds += [] if net is None else [net.fd]
+        fds += [] if key_file is None else [key_file]
         yield Launch(binary, (*fds, record), notes)
+
+
+def _opened_key_file(options: RunOptions, stack: ExitStack) -> int | None:
+    if options.sealed is None or options.sealed.insecure_key_file is None:
+        return None
+    from rktio.host.sealed import open_key_file
+
+    fd = open_key_file(options.sealed.insecure_key_file)
+    stack.callback(os.close, fd)
+    return fd
 
 
 def _opened_disks(options: RunOptions, stack: ExitStack) -> Iterator[OpenDisk]:

@@ -158,11 +158,34 @@ class NetOptions:
 
 
 @dataclass(frozen=True)
+class SealedOptions:
+    """What starts a sealed image: the owner's files, and where its keys come from.
+
+    `keys` is the URL of a key broker; `insecure_key_file` is for development without one.
+    """
+
+    config: Path
+    owner_key: Path
+    keys: str | None = None
+    insecure_key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "config", Path(self.config))
+        object.__setattr__(self, "owner_key", Path(self.owner_key))
+        if self.keys is not None and self.insecure_key_file is not None:
+            raise RktioError("keys of a broker and of a file", hint="give one of them")
+
+
+@dataclass(frozen=True)
 class RunOptions:
-    """One run: an image, a program in it, and what it runs on."""
+    """One run: an image, a program in it, and what it runs on.
+
+    A sealed image's configuration names the program: `program` is then empty, and `args` and
+    `env` are additions that it has to allow.
+    """
 
     image: Path
-    program: str
+    program: str = ""
     args: tuple[str, ...] = ()
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     cpus: int = 1
@@ -179,6 +202,7 @@ class RunOptions:
     stats: bool = False
     log_level: int = 4
     insecure_no_lockdown: bool = False
+    sealed: SealedOptions | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", Path(self.image))
@@ -193,8 +217,13 @@ class RunOptions:
             check_env_name(name)
 
     def _check_bounds(self) -> None:
-        if not self.program:
+        if not self.program and self.sealed is None:
             raise RktioError("no program to run", hint="rkt-io-run IMAGE PROGRAM [ARGS...]")
+        if self.program and self.sealed is not None:
+            raise RktioError(
+                f"the sealed configuration names the program, not the host ({self.program})",
+                hint="give only arguments that it allows",
+            )
         if not 1 <= self.cpus <= CPUS_MAX:
             raise RktioError(f"cpus {self.cpus} is not between 1 and {CPUS_MAX}")
         if not 0 <= self.log_level <= LOG_LEVEL_MAX:

@@ -6,14 +6,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rktio.common.errors import RktioError
 from rktio.host.options import DEFAULT_PATH, RunOptions
+
+if TYPE_CHECKING:
+    from rktio.host.sealed import OwnersWord
 
 VERSION = 1
 BYTES_MAX = 1 << 20
 
 ROOT_FSTYPE = "ext4"
+SEALED_FSTYPE = "sealed"
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class LaunchRecord:
     disks: tuple[OpenDisk, ...]
     net: OpenNet | None
     tty: bool = False
+    owner: OwnersWord | None = None
+    key_file_fd: int | None = None
 
     def encode(self) -> bytes:
         """Return the record: NUL-terminated `key=value` strings."""
@@ -82,7 +89,11 @@ class LaunchRecord:
         for disk in self.disks:
             how = "direct" if disk.direct else "buffered"
             yield "disk", f"{disk.fd}:{_access(disk.read_only)}:{how}"
-        yield "root", f"vda:{ROOT_FSTYPE}:{_access(self.options.read_only)}"
+        if self.owner is not None:
+            yield "root", f"vda:{SEALED_FSTYPE}:ro"
+            yield from self._sealed(self.owner)
+        else:
+            yield "root", f"vda:{ROOT_FSTYPE}:{_access(self.options.read_only)}"
         for letter, extra in zip("bcdefghijklmnop", self.options.disks, strict=False):
             if extra.mount is not None:
                 access = _access(extra.read_only)
@@ -90,11 +101,20 @@ class LaunchRecord:
         for path in self.options.tmpfs:
             yield "mount", f"none:{path}:tmpfs:rw"
 
+    def _sealed(self, owner: OwnersWord) -> Iterator[tuple[str, str]]:
+        yield from owner.pairs()
+        if self.options.sealed is not None and self.options.sealed.keys is not None:
+            yield "keys", self.options.sealed.keys
+        if self.key_file_fd is not None:
+            yield "insecure_keys", str(self.key_file_fd)
+
     def _network(self) -> Iterator[tuple[str, str]]:
         if self.net is None:
             return
         role = ":server" if self.net.server else ""
         yield "net", f"{self.net.kind}:{self.net.fd}:{self.net.mac}:{self.net.mtu}{role}"
+        if self.owner is not None:
+            return  # the rest is the owner's to say
         for key, values in (
             ("addr", self.net.addresses),
             ("gateway", self.net.gateways),
@@ -109,16 +129,23 @@ class LaunchRecord:
             yield "hostname", options.hostname
         for name, value in options.sysctl.items():
             yield "sysctl", f"{name}={value}"
-        yield "cwd", options.cwd
+        if self.owner is None or options.cwd != "/":
+            yield "cwd", options.cwd
         for name, value in self.environment().items():
             yield "env", f"{name}={value}"
-        for word in (options.program, *options.args):
+        program = () if self.owner is not None else (options.program,)
+        for word in (*program, *options.args):
             yield "arg", word
         if self.tty:
             yield "tty", "1"
 
     def environment(self) -> dict[str, str]:
-        """Return the program's whole environment; the host's own stays outside."""
+        """Return the program's whole environment; the host's own stays outside.
+
+        Of a sealed image's, only what the host adds to the owner's.
+        """
+        if self.owner is not None:
+            return dict(self.options.env)
         basic = {"PATH": DEFAULT_PATH, "HOME": "/root"}
         if self.tty:
             basic["TERM"] = os.environ.get("TERM", "linux")

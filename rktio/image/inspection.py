@@ -221,7 +221,7 @@ def _not_ext4(path: Path, what: str) -> RktioError:
     if what.endswith("tar archive, not an ext4 image"):
         hint = f"rkt-io-disk create --tar {path} app-disk.img makes an image of it"
     elif what.startswith("is a partitioned disk"):
-        hint = f"if it is a sealed image: rkt-io-disk info {path}; only plain ones are read and run"
+        hint = "a sealed image runs with --sealed-config and --owner-key; it is not read otherwise"
     else:
         hint = "rkt-io-disk create makes images"
     return RktioError(f"{path} {what}", hint=hint)

@@ -32,6 +32,7 @@ STARTS_UP = {
     "enclave/runtime/launch.c",
     "enclave/runtime/launch_value.c",
     "enclave/runtime/memory.c",
+    "enclave/runtime/sealed.c",
     "enclave/runtime/start.c",
     "enclave/runtime/stats.c",  # prints at the end, when no program runs any more
     "enclave/runtime/tap_port.c",

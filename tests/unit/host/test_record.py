@@ -9,8 +9,9 @@ import pytest
 
 from rktio.common.errors import RktioError
 from rktio.host import record
-from rktio.host.options import Disk, RunOptions
+from rktio.host.options import Disk, RunOptions, SealedOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
+from rktio.host.sealed import OwnersWord
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -72,10 +73,33 @@ def test_a_record_says_everything_in_order(monkeypatch: pytest.MonkeyPatch) -> N
     ]
 
 
+def sealed_record() -> LaunchRecord:
+    sealed = SealedOptions(Path("a.sealed"), Path("a.crt"), keys="https://broker/")
+    options = RunOptions(image=Path("a.img"), args=("--more",), env={"A": "b"}, sealed=sealed)
+    owner = OwnersWord(b"\x01\xfe", "title\n{}\nsignature\n", {})
+    return LaunchRecord(options, DISKS[2:], NET, owner=owner, key_file_fd=9)
+
+
+def test_of_a_sealed_image_the_host_says_devices_and_additions() -> None:
+    pairs = [f"{key}={value}" for key, value in sealed_record().pairs()]
+    assert pairs[5:] == [
+        "disk=5:ro:buffered",
+        "root=vda:sealed:ro",
+        "owner_key=01fe",
+        "sealed_config=title\n{}\nsignature\n",
+        "keys=https://broker/",
+        "insecure_keys=9",
+        "net=tap:7:02:00:00:00:00:01:1500",
+        "env=A=b",
+        "arg=--more",
+    ]
+
+
 def test_every_key_is_in_the_abi() -> None:
     header = (CHECKOUT / "abi" / "launch.h").read_text()
     known = set(re.findall(r"^\tX\((\w+),", header, re.MULTILINE))
-    assert {key for key, _ in full_record().pairs()} == known - {"insecure_trap"}
+    pairs = [*full_record().pairs(), *sealed_record().pairs()]
+    assert {key for key, _ in pairs} == known - {"insecure_trap"}
     assert f"LAUNCH_VERSION {record.VERSION}" in header
     assert record.BYTES_MAX == 1 << 20
     assert "LAUNCH_BYTES_MAX\t(1 << 20)" in header

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * PID 1's machine in a plain namespace: the disk vda is the directory /image,
- * standard descriptors are the ones it was started with, the end is an exit.
+ * /kernel stands for what the library kernel has in /proc before the root is
+ * there, standard descriptors are those it was started with, the end is an exit.
  */
 #include "init.h"
 #include "init_sys.h"
@@ -27,6 +28,9 @@ int machine_mount(const char *source, const char *target, const char *fstype,
 
 	if (text_equal(fstype, "devtmpfs"))
 		return sys_mount("dev", target, "tmpfs", flags, NULL);
+	if (text_equal(fstype, "proc") &&
+	    !sys_mount("/kernel", target, NULL, MS_BIND, NULL))
+		return 0;
 	if (!text_after(source, "/dev/"))
 		return sys_mount(source, target, fstype, flags, data);
 	if (!text_equal(source, "/dev/vda"))
