@@ -99,6 +99,7 @@ void finish(int status)
 	keys_close();
 	kill_all();
 	unmount_all();
+	sealed_close();
 	machine_end(status);
 }
 

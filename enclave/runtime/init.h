@@ -52,6 +52,8 @@ void unmount_all(void);
 
 /* init_sealed.c: mount the sealed image on @target, or stop; may it be written to? */
 bool sealed_mount(const char *target);
+/* Nobody reads the root any more: forget its key. */
+void sealed_close(void);
 
 /* init_net.c, init_addr.c: lo, eth0, routes. */
 struct address {

@@ -75,3 +75,30 @@ out_close:
 	sys_close(control);
 	return err;
 }
+
+void dm_crypt_wipe(const char *name)
+{
+	int control = sys_open("/dev/mapper/control", O_RDWR | O_CLOEXEC, 0);
+	struct {
+		struct dm_ioctl header;
+		struct dm_target_msg target;
+		char text[16];
+	} message;
+	struct request r;
+
+	if (control < 0)
+		return;
+	/* dm-crypt changes keys while it is suspended only. */
+	request_begin(&r, name, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG);
+	if (sys_ioctl(control, DM_DEV_SUSPEND, &r))
+		goto out_close;
+	memset(&message, 0, sizeof(message));
+	memcpy(&message.header, &r.header, sizeof(message.header));
+	message.header.flags = 0;
+	message.header.data_size = sizeof(message);
+	message.header.data_start = sizeof(message.header);
+	text_append(message.text, sizeof(message.text), "key wipe");
+	sys_ioctl(control, DM_TARGET_MSG, &message);
+out_close:
+	sys_close(control);
+}

@@ -15,4 +15,7 @@ enum { DM_PATH_BYTES = 32, DM_TABLE_BYTES = 1024 };
 int dm_create(const char *name, const char *target, unsigned long sectors,
 	      const char *table, bool readonly, char path[DM_PATH_BYTES]);
 
+/* Overwrite the key of a "crypt" device, which then reads nothing any more. */
+void dm_crypt_wipe(const char *name);
+
 #endif /* INIT_DM_H */

@@ -19,6 +19,7 @@
 
 #define SIGNATURE_KEY "rkt-io:root-signature"
 #define VOLUME_KEY "rkt-io:root"
+#define CRYPT "root"
 #define LOWER "/sealed"
 #define MEMORY "/memory"
 
@@ -123,7 +124,7 @@ static void open_crypt(const struct image *image, char path[DM_PATH_BYTES])
 	text_append(table, sizeof(table), " 2048 1 sector_size:4096");
 	key = take_volume_key();
 	err = key < 0 ? key :
-	      dm_create("root", "crypt",
+	      dm_create(CRYPT, "crypt",
 			image->data_blocks * (IMAGE_BLOCK / SECTOR) - IMAGE_LUKS_OFFSET / SECTOR,
 			table, true, path);
 	if (key >= 0)
@@ -189,8 +190,9 @@ static bool mount_root(const char *device, const char *root, const char *target)
 		return false;
 	}
 	if (!json_is(json_get(root, "writes"), "memory") ||
-	    !json_text(json_get(root, "writes-size"), bytes, sizeof(bytes)))
-		fail("configuration: root.writes is malformed");
+	    !json_text(json_get(root, "writes-size"), bytes, sizeof(bytes)) ||
+	    json_number(json_get(root, "writes-size")) < IMAGE_BLOCK)	/* 0: no bound */
+		fail("configuration: root.writes is malformed, or root.writes-size too small");
 	sys_mkdir(LOWER, 0700);
 	mount_image(device, LOWER);
 	mount_overlay(bytes, target);
@@ -220,4 +222,10 @@ bool sealed_mount(const char *target)
 	writable = mount_root(device, root, target);
 	set_messages(record_get("loglevel"));
 	return writable;
+}
+
+void sealed_close(void)
+{
+	if (config_document())
+		dm_crypt_wipe(CRYPT);
 }

@@ -72,14 +72,15 @@ static void append_all(struct archive *a, const struct rt_launch *launch)
 	append_entry(a, "dev", S_IFDIR | 0755, 0, NULL, 0);
 	append_entry(a, "root", S_IFDIR | 0700, 0, NULL, 0);
 	append_entry(a, "dev/console", S_IFCHR | 0600, makedev(5, 1), NULL, 0);
+	/* Not at the end: the kernel overwrites whole pages of the archive. */
+	if (launch->insecure_keys_bytes)
+		append_entry(a, "keys", S_IFREG | 0600, 0, launch->insecure_keys,
+			     launch->insecure_keys_bytes);
 	append_entry(a, "init", S_IFREG | 0700, 0, rt_blob_init_start,
 		     rt_blob_init_end - rt_blob_init_start);
 	/* The environment in it may hold secrets: for PID 1 only. */
 	append_entry(a, "launch", S_IFREG | 0400, 0, launch->record,
 		     launch->record_bytes);
-	if (launch->insecure_keys_bytes)
-		append_entry(a, "keys", S_IFREG | 0600, 0, launch->insecure_keys,
-			     launch->insecure_keys_bytes);
 	if (rt_blob_libc_start)
 		append_entry(a, "ld-musl-x86_64.so.1", S_IFREG | 0755, 0,
 			     rt_blob_libc_start,
