@@ -18,26 +18,26 @@ enum hostcall_when {
 	ALWAYS,
 	CPUS,		/* more than one CPU */
 	TERMINAL,	/* standard input and output are a terminal */
-	IO_URING,	/* --disk FILE */
+	IO_URING,	/* --disk FILE; the control socket of --net virtio-user and vhost */
 	NO_IO_URING,	/* --disk FILE on a host that has no io_uring */
 };
 
 /* By frequency: the filter asks in this order. */
 #define HOSTCALLS(X) \
 	X(preadv2, ALWAYS, \
-	  "receive packets (--net tap: not direct) and console input; read blocks where the host has no io_uring", \
+	  "receive packets (--net tap: not direct) and console input; take the wake-up of a vhost-user peer; read blocks where the host has no io_uring", \
 	  "wrong bytes, as from any network, terminal or disk; lengths are bounded by the request") \
 	X(pwritev2, ALWAYS, \
-	  "send packets (--net tap: not direct) and console output; write blocks where the host has no io_uring", \
+	  "send packets (--net tap: not direct) and console output; wake a vhost-user peer; write blocks where the host has no io_uring", \
 	  "drop or change them, as any network, terminal or disk") \
 	X(io_uring_enter, IO_URING, \
-	  "hand block requests to the host (--disk FILE: not direct)", \
-	  "fail or forge completions: each is matched to a request in flight, once, and bounded by it") \
+	  "hand block requests to the host (--disk FILE: not direct); on a ring of its own, pass descriptors to and from a vhost-user peer when it comes or goes", \
+	  "fail or forge completions: each is matched to a request in flight, once, and bounded by it; give a descriptor of something else: it holds frames at most, checked as the peer's") \
 	X(ppoll, ALWAYS, \
 	  "sleep until a device, the console or a timer has something", \
 	  "wake early or late: a delay; readiness is only a hint") \
 	X(mmap, ALWAYS, \
-	  "map a run of private memory where the application or vmalloc expects it", \
+	  "map a run of private memory where the application or vmalloc expects it; map a vhost-user front end's memory (--net vhost)", \
 	  "refuse: the enclave stops; another page: a TEE forbids it, an ordinary process can't") \
 	X(munmap, ALWAYS, \
 	  "take a mapping back after the page tables changed", \

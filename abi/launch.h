@@ -23,12 +23,15 @@
 #define LAUNCH_ADDRS_MAX	16		/* addr, gateway, dns: each */
 #define LAUNCH_MEMORY_UNIT	(2 << 20)	/* memory_bytes is a multiple */
 #define LAUNCH_MEMORY_MIN	(32 << 20)
+#define LAUNCH_NET_QUEUES_MAX	8
 #define LAUNCH_MTU_MIN		68		/* IPv6 asks for 1280 */
 #define LAUNCH_MTU_MAX		65535
 #define LAUNCH_HOSTNAME_MAX	64		/* __NEW_UTS_LEN */
 #define LAUNCH_CERTIFICATE_MAX	8192
 #define LAUNCH_SEALED_MAX	(256 << 10)	/* a sealed configuration */
 #define LAUNCH_KEYS_BYTES_MAX	16384
+#define LAUNCH_WORLD_SWITCH_CYCLES_MAX	10000000
+#define LAUNCH_IO_THREADS_MAX	64
 
 /* Exit status of an enclave that could not start its program. */
 #define LAUNCH_STATUS_FAILED	125
@@ -51,6 +54,9 @@
 	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system: ext4, or sealed for a sealed image") \
 	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk, or DEV=none for tmpfs and its kin, on an absolute path") \
 	X(net, MAYBE, "tap|virtio-user|vhost:FD:MAC:MTU[:server]", "the device behind eth0: a tap, or vhost-user's front or back end on a Unix socket, which listens (server) or is connected; without it there is only lo") \
+	X(net_queue, MANY, "FD", "one more queue of the tap: a descriptor of the same tap, which has IFF_MULTI_QUEUE") \
+	X(net_queues, MAYBE, "N", "virtio-user, vhost: pairs of queues; default 1") \
+	X(net_without, MANY, "csum|tso|lro|gso|gro|zerocopy", "an offload that eth0 does without, to measure what it is worth") \
 	X(addr, MANY, "ADDRESS/PREFIX", "address of eth0, IPv4 or IPv6") \
 	X(gateway, MANY, "ADDRESS", "default route, IPv4 or IPv6") \
 	X(dns, MANY, "ADDRESS", "name server for /etc/resolv.conf; none: the image's file stays") \
@@ -64,6 +70,10 @@
 	X(sealed_config, MAYBE, "TEXT", "the owner's sealed configuration, three lines; PID 1 enforces it") \
 	X(keys, MAYBE, "URL", "the key broker that init asks for the keys, through /rkt-io-keys") \
 	X(insecure_keys, MAYBE, "FD", "development: a file with the keys, as lines NAME=HEX, or the root's volume key alone") \
+	X(io, MAYBE, "direct|libos-host|switchless|sync", "who does input and output; all but direct, the default, are baselines for measurements, without protection") \
+	X(world_switch_cycles, MAYBE, "N", "a baseline: what leaving the enclave and coming back costs, in cycles of the TSC") \
+	X(io_threads, MAYBE, "1..64", "a baseline: threads of the host that serve it; default 1") \
+	X(tree, MAYBE, "PATH", "sync and switchless: the folder on the host with the files of the image") \
 	X(insecure_no_lockdown, MAYBE, "0|1", "1: no seccomp filter, and gdb and perf may attach") \
 	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids")
 

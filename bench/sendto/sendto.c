@@ -4,8 +4,11 @@
  * figure 1a).
  *
  *	sendto HOST PORT BYTES THREADS SECONDS
+ *	sendto sink PORT
  *
  * Each thread has a socket of its own. Prints `throughput VALUE call/s`.
+ * `sink` is the other end: it holds the port until it is killed, and reads
+ * nothing, so that its kernel drops what it received.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -77,6 +80,20 @@ static void *send_all(void *arg)
 	return NULL;
 }
 
+static int hold_port(int port)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), least_bytes = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least_bytes, sizeof(least_bytes));
+	if (bind(fd, (const struct sockaddr *)&own, sizeof(own))) {
+		perror("sendto: bind");
+		return EXIT_FAILURE;
+	}
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	static struct sender senders[THREADS_MAX];
@@ -84,8 +101,10 @@ int main(int argc, char **argv)
 	double total = 0;
 	int threads, i, err = 0;
 
+	if (argc == 3 && !strcmp(argv[1], "sink"))
+		return hold_port(atoi(argv[2]));
 	if (argc != 6 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) {
-		fprintf(stderr, "usage: sendto HOST PORT BYTES THREADS SECONDS\n");
+		fprintf(stderr, "usage: sendto HOST PORT BYTES THREADS SECONDS | sendto sink PORT\n");
 		return 2;
 	}
 	to.sin_port = htons((uint16_t)atoi(argv[2]));

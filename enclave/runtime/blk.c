@@ -235,15 +235,20 @@ static void do_without_io_uring(unsigned int started)
 		rt_blk.disks[i].info.discard = false;
 }
 
+const struct rt_blk_carrier *rt_blk_carrier;
+
 /* One CPU without a ring, and all of them do without: one behaviour. */
 static void start_rings(void)
 {
 	for (unsigned int i = 0; i < rt_blk.ring_count; i++) {
-		if (start_ring(&rt_blk.rings[i])) {
+		if (rt_blk_carrier ? rt_blk_carrier->start_ring(&rt_blk.rings[i]) :
+				     start_ring(&rt_blk.rings[i])) {
 			do_without_io_uring(i);
 			return;
 		}
 	}
+	if (rt_blk_carrier)
+		rt_blk_carrier->start();
 }
 
 bool rt_blk_uses_io_uring(void)

@@ -50,6 +50,9 @@ struct rt_blk_ring {
 	const struct io_uring_cqe *untrusted_cqes;
 	struct rt_blk_request *done;	/* completed, not reaped yet */
 	struct rt_blk_request **done_last;
+	/* In the place of io_uring_enter(): a baseline's hand-over. NULL, as a rule. */
+	long (*enter)(int fd, unsigned int to_submit, unsigned int min_complete,
+		      unsigned int flags);
 	struct rt_blk_stats stats;
 	struct rt_blk_slot slots[RT_BLK_SLOTS];
 };
@@ -68,6 +71,13 @@ struct rt_blk {
 };
 
 extern struct rt_blk rt_blk;
+
+/* Who serves the rings in io_uring's place: a baseline. NULL, as a rule. */
+struct rt_blk_carrier {
+	int (*start_ring)(struct rt_blk_ring *ring);	/* 0 or -errno */
+	void (*start)(void);				/* once all rings are there */
+};
+extern const struct rt_blk_carrier *rt_blk_carrier;
 
 /*
  * Start-up, before the lock-down: find out what the @disk_count @disks can do

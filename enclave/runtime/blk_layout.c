@@ -37,6 +37,7 @@ static bool power_of_two(uint32_t n)
 static void ring_reset(struct rt_blk_ring *ring, int fd)
 {
 	ring->fd = fd;
+	ring->enter = NULL;
 	ring->sq_tail = 0;
 	ring->cq_head = 0;
 	ring->unsubmitted = 0;

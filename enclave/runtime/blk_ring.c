@@ -264,8 +264,10 @@ static void enter(struct rt_blk_ring *ring, unsigned int flags)
 
 	__atomic_store_n(ring->untrusted_sq_tail, ring->sq_tail,
 			 __ATOMIC_RELEASE);
-	submitted = hostcall_io_uring_enter(ring->fd, ring->unsubmitted, 0,
-					    flags);
+	if (ring->enter)
+		submitted = ring->enter(ring->fd, ring->unsubmitted, 0, flags);
+	else
+		submitted = hostcall_io_uring_enter(ring->fd, ring->unsubmitted, 0, flags);
 	ring->stats.enters++;
 	/* Out of memory, or busy: the poller comes back. */
 	if (submitted == -EAGAIN || submitted == -EBUSY || submitted == -EINTR)

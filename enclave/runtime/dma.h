@@ -15,6 +15,10 @@
 #define RT_DMA_BASE	(RT_EAL_BASE + RT_EAL_SPAN)
 /* ... and where a vhost port maps the memory of its peer. */
 #define RT_DMA_PEER_BASE	(RT_DMA_BASE + 0x1000000000UL)
+/* ... each region of it with so much address space, and how many there may be. */
+#define RT_DMA_PEER_SPAN	0x1000000000UL
+#define RT_DMA_PEER_REGIONS	8
+#define RT_DMA_PEER_END		(RT_DMA_PEER_BASE + RT_DMA_PEER_REGIONS * RT_DMA_PEER_SPAN)
 
 struct rt_dma {
 	int fd;			/* sealed: nobody can cut the memory off */

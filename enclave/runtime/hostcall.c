@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every system call that the enclave makes after its start; abi/hostcall.h explains them. */
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -115,26 +114,6 @@ long hostcall_fdatasync(int fd)
 long hostcall_ioctl(int fd, unsigned long request, void *arg)
 {
 	return call3(HOSTCALL_ioctl, fd, request, (long)arg);
-}
-
-long hostcall_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-	return call3(SYS_sendmsg, fd, (long)msg, flags);
-}
-
-long hostcall_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-	return call3(SYS_recvmsg, fd, (long)msg, flags);
-}
-
-long hostcall_accept(int fd)
-{
-	return call6(SYS_accept4, fd, 0, 0, SOCK_CLOEXEC, 0, 0);
-}
-
-long hostcall_close(int fd)
-{
-	return call3(SYS_close, fd, 0, 0);
 }
 
 void hostcall_exit_group(int code)

@@ -7,7 +7,6 @@
 #define RT_HOSTCALL_H
 
 struct iovec;
-struct msghdr;
 struct pollfd;
 struct timespec;
 
@@ -26,11 +25,6 @@ long hostcall_preadv(int fd, const struct iovec *iov, int count, long offset);
 long hostcall_pwritev(int fd, const struct iovec *iov, int count, long offset);
 long hostcall_fdatasync(int fd);
 long hostcall_ioctl(int fd, unsigned long request, void *arg);
-/* For a network back end that dies and comes back: its socket and its memory. */
-long hostcall_sendmsg(int fd, const struct msghdr *msg, int flags);
-long hostcall_recvmsg(int fd, struct msghdr *msg, int flags);
-long hostcall_accept(int fd);
-long hostcall_close(int fd);
 void hostcall_exit_group(int code) __attribute__((noreturn));
 
 /* How often the host was called, for --stats. */

@@ -121,6 +121,7 @@ void init_main(void)
 	setting_all();
 	if (!config_document())
 		net_all();
+	keys_close();	/* nobody takes one any more */
 	program = spawn_program();
 	tty = record_get("tty");
 	finish(supervise(program, tty && text_equal(tty, "1")));

@@ -19,6 +19,7 @@ NOUNS = (
     "record",
     "json",
     "config",
+    "pkcs7",
     "policy",
     "keys",
     "image",

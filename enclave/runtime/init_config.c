@@ -3,6 +3,7 @@
 #include "init.h"
 #include "init_config.h"
 #include "init_json.h"
+#include "init_pkcs7.h"
 #include "init_sys.h"
 
 #include <linux/fcntl.h>
@@ -90,6 +91,21 @@ static void write_measurement(void)
 
 /* ---- The document's form ---- */
 
+/* Line three, with the newlines around it; the kernel has decoded it before. */
+static void check_signature_form(const char *text)
+{
+	unsigned char signature[4096];
+	size_t len = 0;
+	long n;
+
+	text += *text == '\n';
+	while (text[len] && text[len] != '\n')
+		len++;
+	n = base64_decode(text, len, signature, sizeof(signature));
+	if (n < 0 || !pkcs7_has_one_form(signature, n))
+		fail("configuration: signature: not PKCS#7 as rkt-io config sign writes it");
+}
+
 /* Line two, which the kernel found signed. */
 static const char *find_document(const char *sealed)
 {
@@ -101,6 +117,7 @@ static const char *find_document(const char *sealed)
 	start += *start == '\n';
 	while (start[len] && start[len] != '\n')
 		len++;
+	check_signature_form(start + len);
 	if (!len || json_check(start, len) != len)
 		fail("configuration: not in its one spelling; seal it with rkt-io config sign");
 	return start;

@@ -15,14 +15,21 @@ struct request {
 	char table[DM_TABLE_BYTES];
 };
 
+/* A request of @size bytes in all begins with @header. */
+static void header_begin(struct dm_ioctl *header, size_t size, const char *name,
+			 unsigned int flags)
+{
+	memset(header, 0, size);
+	header->version[0] = DM_VERSION_MAJOR;
+	header->data_size = size;
+	header->data_start = sizeof(*header);
+	header->flags = flags;
+	text_append(header->name, sizeof(header->name), name);
+}
+
 static void request_begin(struct request *r, const char *name, unsigned int flags)
 {
-	memset(r, 0, sizeof(*r));
-	r->header.version[0] = DM_VERSION_MAJOR;
-	r->header.data_size = sizeof(*r);
-	r->header.data_start = sizeof(r->header);
-	r->header.flags = flags;
-	text_append(r->header.name, sizeof(r->header.name), name);
+	header_begin(&r->header, sizeof(*r), name, flags);
 }
 
 /* The kernel's huge encoding: 12 bits of minor number below, 20 above. */
@@ -92,11 +99,7 @@ void dm_crypt_wipe(const char *name)
 	request_begin(&r, name, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG);
 	if (sys_ioctl(control, DM_DEV_SUSPEND, &r))
 		goto out_close;
-	memset(&message, 0, sizeof(message));
-	memcpy(&message.header, &r.header, sizeof(message.header));
-	message.header.flags = 0;
-	message.header.data_size = sizeof(message);
-	message.header.data_start = sizeof(message.header);
+	header_begin(&message.header, sizeof(message), name, 0);
 	text_append(message.text, sizeof(message.text), "key wipe");
 	sys_ioctl(control, DM_TARGET_MSG, &message);
 out_close:

@@ -3,6 +3,7 @@
 #include "init.h"
 #include "init_image.h"
 #include "init_json.h"
+#include "init_pkcs7.h"
 #include "init_sys.h"
 
 #include <asm/errno.h>
@@ -107,13 +108,15 @@ static void read_table(struct gpt_entry entries[3])
 
 	if (!size_of(IMAGE_DISK))
 		fail("partition table: there is no disk; give an image to rkt-io-run");
-	if (!size_of(IMAGE_ROOT) || read_at(IMAGE_DISK, header, SECTOR, SECTOR) ||
-	    read_at(IMAGE_DISK, entries, 3 * ENTRY_BYTES, 2 * SECTOR))
-		fail("partition table: damaged, or not that of a sealed image;"
-		     " rkt-io-disk verify tells more");
+	if (read_at(IMAGE_DISK, header, SECTOR, SECTOR) ||
+	    read_at(IMAGE_DISK, entries, 3 * ENTRY_BYTES, 2 * SECTOR) ||
+	    !text_after((char *)header, "EFI PART"))
+		fail("partition table: there is none; the image is not a sealed one");
 	if (le(header + 32, 8) != size_of(IMAGE_DISK) / SECTOR - 1)
 		fail("partition table: the image is cut off, or longer than it was made;"
 		     " copy it again");
+	if (!size_of(IMAGE_ROOT))
+		fail("partition table: damaged; rkt-io-disk verify tells more");
 }
 
 static void check_partitions(const char *root_hash, struct image *ret)
@@ -153,8 +156,9 @@ static void decode_signature(const char *document, struct image *ret)
 			len++;
 		n = base64_decode(text + 1, len, ret->signature, sizeof(ret->signature));
 	}
-	if (n <= 0)
-		fail("signature: the image's is not base64 of PKCS#7; sign it again");
+	if (n <= 0 || !pkcs7_has_one_form(ret->signature, n))
+		fail("signature: the image's is not base64 of PKCS#7 as rkt-io-disk writes it;"
+		     " sign it again");
 	ret->signature_bytes = n;
 }
 

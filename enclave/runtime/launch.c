@@ -118,6 +118,13 @@ static int check_whole(struct rt_launch_check *p, const char *record, size_t len
 		return rt_launch_refuse(p, "an address or gateway, but no net");
 	if (check_sealed(p, record, len, seen))
 		return -EINVAL;
+	if ((seen[KEY_net_queue] && p->launch->net.kind != RT_NET_TAP) ||
+	    (seen[KEY_net_queues] && p->launch->net.kind == RT_NET_TAP))
+		return rt_launch_refuse(p, "net_queue belongs to a tap, net_queues to the others");
+	if (!seen[KEY_tree] != (p->launch->io < RT_IO_SWITCHLESS))
+		return rt_launch_refuse(p, "a tree belongs to the baselines sync and switchless, and only to these");
+	if (p->launch->io != RT_IO_DIRECT && (seen[KEY_sealed_config] || seen[KEY_net_queue]))
+		return rt_launch_refuse(p, "a baseline has neither a sealed image nor a second queue");
 	return check_disk_names(p, record, len);
 }
 
@@ -133,6 +140,7 @@ int rt_launch_parse(const char *record, size_t len, struct rt_launch *launch,
 		.poll = RT_POLL_ADAPTIVE,
 		.loglevel = 4,
 		.insecure_keys_fd = -1,
+		.io_threads = 1,
 		.record = record,
 		.record_bytes = len,
 	};

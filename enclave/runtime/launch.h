@@ -25,6 +25,18 @@ struct rt_launch_net {
 	bool listens;		/* the socket does */
 	uint8_t mac[6];
 	unsigned int mtu;
+	unsigned int queues;		/* pairs; 0: not told */
+	unsigned int without;		/* enum rt_net_without */
+	unsigned int more_fds;		/* of the same tap */
+	int more_fd[LAUNCH_NET_QUEUES_MAX - 1];
+};
+
+/* Who does input and output; all but the first are baselines (docs/baselines.md). */
+enum rt_launch_io {
+	RT_IO_DIRECT,
+	RT_IO_LIBOS_HOST,
+	RT_IO_SWITCHLESS,
+	RT_IO_SYNC,
 };
 
 struct rt_launch {
@@ -35,6 +47,10 @@ struct rt_launch {
 	bool stats;
 	bool tty;
 	bool insecure_no_lockdown;
+	enum rt_launch_io io;
+	uint64_t world_switch_cycles;
+	unsigned int io_threads;
+	const char *tree;	/* sync, switchless: the image's files on the host */
 	const char *insecure_trap;	/* NULL, or "hostcall" */
 
 	/* A sealed image's: see sealed.c. */

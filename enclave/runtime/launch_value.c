@@ -430,6 +430,43 @@ int rt_launch_insecure_keys(struct rt_launch_check *p, const char *value)
 	return parse_fd(p, value, &p->launch->insecure_keys_fd);
 }
 
+int rt_launch_io(struct rt_launch_check *p, const char *value)
+{
+	static const char *const names[] = { "direct", "libos-host", "switchless", "sync" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(value, names[i]))
+			continue;
+		p->launch->io = i;
+		return 0;
+	}
+	return rt_launch_refuse(p, "'%.64s' is none of direct, libos-host, switchless, sync", value);
+}
+
+int rt_launch_world_switch_cycles(struct rt_launch_check *p, const char *value)
+{
+	uint64_t n;
+
+	if (!rt_launch_number(value, &n) || n > LAUNCH_WORLD_SWITCH_CYCLES_MAX)
+		return rt_launch_refuse(p, "'%.64s' is not a number from 0 to %d", value,
+					LAUNCH_WORLD_SWITCH_CYCLES_MAX);
+	p->launch->world_switch_cycles = n;
+	return 0;
+}
+
+int rt_launch_io_threads(struct rt_launch_check *p, const char *value)
+{
+	return number_between(p, value, 1, LAUNCH_IO_THREADS_MAX, &p->launch->io_threads);
+}
+
+int rt_launch_tree(struct rt_launch_check *p, const char *value)
+{
+	if (*value != '/')
+		return rt_launch_refuse(p, "'%.64s' is not an absolute path", value);
+	p->launch->tree = value;
+	return 0;
+}
+
 int rt_launch_insecure_no_lockdown(struct rt_launch_check *p, const char *value)
 {
 	return parse_flag(p, value, &p->launch->insecure_no_lockdown);

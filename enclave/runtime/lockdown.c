@@ -12,10 +12,12 @@
 
 #include "blk.h"
 #include "console.h"
+#include "control.h"
 #include "launch.h"
 #include "lockdown.h"
 #include "lockdown_filter.h"
 #include "runtime.h"
+#include "virtio.h"
 
 static struct {
 	bool wanted;
@@ -49,6 +51,35 @@ static void add_disks(struct rt_filter_config *config, const struct rt_launch *l
 	}
 }
 
+/* A tap, or eventfds: our own, and those that a peer will send. */
+static void add_net(struct rt_filter_config *config, const struct rt_launch *launch)
+{
+	int numbers[RT_CONTROL_FDS_MAX], kick[RT_VIRTIO_RINGS_MAX], call[RT_VIRTIO_RINGS_MAX];
+	unsigned int i, rings;
+
+	if (launch->net.kind == RT_NET_TAP) {
+		rt_fd_set_add(&config->readable, launch->net.fd);
+		rt_fd_set_add(&config->writable, launch->net.fd);
+		for (i = 0; i < launch->net.more_fds; i++) {
+			rt_fd_set_add(&config->readable, launch->net.more_fd[i]);
+			rt_fd_set_add(&config->writable, launch->net.more_fd[i]);
+		}
+		return;
+	}
+	rt_fd_set_add(&config->rings, rt_control_ring_fd());
+	rings = rt_virtio_start_events(kick, call);
+	for (i = 0; i < rings; i++) {
+		rt_fd_set_add(&config->writable, kick[i]);
+		rt_fd_set_add(&config->readable, call[i]);
+	}
+	rt_control_start_numbers(numbers);
+	for (i = 0; i < RT_CONTROL_FDS_MAX; i++) {
+		rt_fd_set_add(&config->received, numbers[i]);
+		rt_fd_set_add(&config->readable, numbers[i]);
+		rt_fd_set_add(&config->writable, numbers[i]);
+	}
+}
+
 bool rt_lockdown_wanted(void)
 {
 	return lockdown.wanted;
@@ -57,13 +88,12 @@ bool rt_lockdown_wanted(void)
 void rt_lockdown_start(const struct rt_launch *launch)
 {
 	static struct rt_filter_config config;
-
 	const char *why_not = NULL;
 
 	if (launch->insecure_no_lockdown)
 		why_not = "it was asked for";
-	else if (launch->net.present && launch->net.kind != RT_NET_TAP)
-		why_not = "shared-memory networks make calls that its filter has no rows for yet";
+	else if (launch->io != RT_IO_DIRECT)
+		why_not = "a baseline has threads of the host, which need other calls";
 	lockdown.wanted = !why_not;
 	if (why_not) {
 		fprintf(stderr, "rkt-io: insecure: no lock-down (%s); the enclave can be debugged and may make any host call\n", why_not);
@@ -76,10 +106,8 @@ void rt_lockdown_start(const struct rt_launch *launch)
 	config.cpus = launch->cpus;
 	add_console(&config);
 	add_disks(&config, launch);
-	if (launch->net.present) {
-		rt_fd_set_add(&config.readable, launch->net.fd);
-		rt_fd_set_add(&config.writable, launch->net.fd);
-	}
+	if (launch->net.present)
+		add_net(&config, launch);
 	if (rt_filter_build(&lockdown.filter, &config))
 		rt_fail("too many descriptors for the lock-down's filter; use fewer disks or CPUs");
 	prctl(PR_SET_DUMPABLE, 0);

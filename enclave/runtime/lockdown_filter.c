@@ -17,11 +17,12 @@
 #include <sys/syscall.h>
 
 #include "../../abi/hostcall.h"
+#include "dma.h"
 #include "lockdown_filter.h"
 #include "runtime.h"
 
 /* Where a jump goes: on, or to a place in its block that is found when it ends. */
-enum label { NEXT, ALLOW, KILL, SLOT, LOW, VMALLOC, LABELS };
+enum label { NEXT, ALLOW, KILL, SLOT, LOW, VMALLOC, PEER, OURS, LABELS };
 
 enum {
 	ENTER_FLAGS = 1,	/* IORING_ENTER_GETEVENTS, or none */
@@ -129,7 +130,25 @@ enum {
 	USER_END_HIGH = LIBOS_USER_END >> 32,
 	VMALLOC_START_HIGH = LIBOS_VMALLOC_START >> 32,
 	VMALLOC_END_HIGH = LIBOS_VMALLOC_END >> 32,
+	PEER_START_HIGH = RT_DMA_PEER_BASE >> 32,
+	PEER_END_HIGH = RT_DMA_PEER_END >> 32,
 };
+
+/*
+ * Arguments 0 and 1 may be a range of where the memory of a vhost-user peer is
+ * mapped. Goes on where they are not, with nothing kept.
+ */
+static void allow_peer_range(struct block *b)
+{
+	load_high(b, 1);
+	if_above(b, RT_DMA_PEER_SPAN >> 32, OURS, NEXT);
+	keep(b);
+	load_high(b, 0);
+	if_at_least(b, PEER_START_HIGH, NEXT, OURS);
+	add_kept(b);
+	if_at_least(b, PEER_END_HIGH, OURS, ALLOW);
+	put_label(b, OURS);
+}
 
 /* Arguments 0 and 1, with the upper half of the latter kept. */
 static void allow_slots(struct block *b, unsigned long ram_end)
@@ -223,6 +242,22 @@ static void check_ppoll(struct block *b)
 	if_above(b, WAITS_MAX, KILL, ALLOW);
 }
 
+/* Data only, and from nothing but descriptors that the peer sent. */
+static void allow_peer_memory(struct block *b)
+{
+	const struct rt_fd_set *set = &b->config->received;
+	unsigned int i;
+
+	load_low(b, 2);
+	if_any_bit(b, PROT_EXEC, OURS, NEXT);
+	load_low(b, 4);
+	for (i = 0; i < set->count; i++)
+		if_equal(b, set->fd[i], PEER, NEXT);
+	if_equal(b, 0, OURS, OURS);
+	put_label(b, PEER);
+	allow_peer_range(b);
+}
+
 /*
  * Writable code is mapped only where an application asked for it, as compilers
  * that run just in time do; that is the library kernel's to decide.
@@ -234,6 +269,8 @@ static void check_mmap(struct block *b)
 	load_low(b, 3);
 	put(b, BPF_ALU | BPF_AND | BPF_K, ~MAP_POPULATE, NEXT, NEXT);
 	if_equal(b, MAP_SHARED | MAP_FIXED, NEXT, KILL);
+	if (b->config->received.count)
+		allow_peer_memory(b);
 	must_equal(b, 4, b->config->ram_fd);
 	allow_application_range(b);
 }
@@ -241,6 +278,8 @@ static void check_mmap(struct block *b)
 static void check_munmap(struct block *b)
 {
 	must_equal(b, 2, 0);
+	if (b->config->received.count)
+		allow_peer_range(b);
 	allow_application_range(b);
 }
 

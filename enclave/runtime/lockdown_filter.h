@@ -25,8 +25,9 @@ struct rt_filter_config {
 	unsigned int cpus;
 	struct rt_fd_set readable;	/* console, tap, disks without io_uring */
 	struct rt_fd_set writable;
-	struct rt_fd_set rings;		/* io_uring */
+	struct rt_fd_set rings;		/* io_uring: disks, control sockets */
 	struct rt_fd_set synced;	/* disks without io_uring */
+	struct rt_fd_set received;	/* numbers that descriptors of a vhost-user peer will have */
 };
 
 struct rt_filter {

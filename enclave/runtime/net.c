@@ -25,6 +25,8 @@ void rt_wait_add(int fd);
 
 enum {
 	EAL_BYTES = 16 << 20,
+	QUEUE_BYTES = 8 << 20,	/* more for each queue but the first */
+	POINTERS = RT_NET_BURST * 20,
 	SMALL_ROOM = RTE_PKTMBUF_HEADROOM + RT_NET_SMALL_BYTES,
 	/* In flight beyond the rings: two bursts, what caches hold, spares. */
 	SMALL_EXTRA = 384,
@@ -61,24 +63,44 @@ static bool can_split(const struct rte_eth_dev_info *dev)
 	       dev->rx_seg_capa.multi_pools && dev->rx_seg_capa.max_nseg >= 2;
 }
 
+/* What DPDK calls the offloads that are not wanted. */
+static uint64_t without_tx(unsigned int without)
+{
+	uint64_t sums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+			RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+
+	return (without & RT_NET_WITHOUT_CSUM ? sums : 0) |
+	       (without & (RT_NET_WITHOUT_CSUM | RT_NET_WITHOUT_TSO) ?
+		RTE_ETH_TX_OFFLOAD_TCP_TSO : 0);
+}
+
+static uint64_t without_rx(unsigned int without)
+{
+	uint64_t sums = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+
+	return (without & RT_NET_WITHOUT_CSUM ? sums : 0) |
+	       (without & (RT_NET_WITHOUT_CSUM | RT_NET_WITHOUT_LRO) ?
+		RTE_ETH_RX_OFFLOAD_TCP_LRO : 0);
+}
+
 static int configure(struct rt_net_port *port, const struct rte_eth_dev_info *dev,
-		     unsigned int mtu)
+		     const struct rt_net_config *config)
 {
 	struct rte_eth_conf conf = {
-		.rxmode.mtu = mtu,
-		.rxmode.offloads = wanted_rx & dev->rx_offload_capa,
-		.txmode.offloads = wanted_tx & dev->tx_offload_capa,
+		.rxmode.mtu = config->mtu,
+		.rxmode.offloads = wanted_rx & dev->rx_offload_capa & ~without_rx(config->without),
+		.txmode.offloads = wanted_tx & dev->tx_offload_capa & ~without_tx(config->without),
 		.intr_conf.rxq = 1,
 	};
 	int err;
 
 	if (!can_split(dev))
 		conf.rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT;
-	err = rte_eth_dev_configure(port->id, RT_NET_QUEUES, RT_NET_QUEUES, &conf);
+	err = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
 	if (err) {
 		conf.intr_conf.rxq = 0;
-		err = rte_eth_dev_configure(port->id, RT_NET_QUEUES,
-					    RT_NET_QUEUES, &conf);
+		err = rte_eth_dev_configure(port->id, port->queues,
+					    port->queues, &conf);
 	}
 	port->tx_offloads = conf.txmode.offloads;
 	port->rx_offloads = conf.rxmode.offloads;
@@ -115,13 +137,15 @@ static struct rte_mempool *make_pool(const char *name, unsigned int count, uint1
 
 static int make_pools(struct rt_net_port *port, const struct rte_eth_dev_info *dev)
 {
-	unsigned int rings = dev->default_rxportconf.ring_size +
-			     dev->default_txportconf.ring_size;
+	unsigned int rings = port->queues * (dev->default_rxportconf.ring_size +
+					     dev->default_txportconf.ring_size);
 
 	rte_mbuf_set_user_mempool_ops("stack");
-	port->small = make_pool("small", SMALL_EXTRA + rings, SMALL_ROOM);
-	port->large = make_pool("large", LARGE_EXTRA + rings, RT_NET_LARGE_BYTES);
-	return port->small && port->large ? 0 : -rte_errno;
+	port->small = make_pool("small", port->queues * SMALL_EXTRA + rings, SMALL_ROOM);
+	port->large = make_pool("large", port->queues * LARGE_EXTRA + rings, RT_NET_LARGE_BYTES);
+	port->pointers = rte_pktmbuf_pool_create_by_ops("pointers", port->queues * POINTERS,
+							MBUF_CACHE, 0, 0, SOCKET_ID_ANY, "stack");
+	return port->small && port->large && port->pointers ? 0 : -rte_errno;
 }
 
 /* Where a port cannot split, a super-frame must not take dozens of buffers. */
@@ -156,7 +180,7 @@ static int setup_queues(struct rt_net_port *port, const struct rte_eth_dev_info 
 	struct rte_eth_txconf conf = dev->default_txconf;
 
 	conf.offloads = port->tx_offloads;
-	for (uint16_t i = 0; i < RT_NET_QUEUES; i++) {
+	for (uint16_t i = 0; i < rt_net_port.queues; i++) {
 		int err = setup_rx(port, dev, i);
 
 		if (!err)
@@ -171,7 +195,7 @@ static int setup_queues(struct rt_net_port *port, const struct rte_eth_dev_info 
 
 static void add_waits(const struct rt_net_port *port)
 {
-	for (uint16_t i = 0; i < RT_NET_QUEUES; i++) {
+	for (uint16_t i = 0; i < rt_net_port.queues; i++) {
 		int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, i);
 
 		if (fd >= 0)
@@ -180,8 +204,9 @@ static void add_waits(const struct rt_net_port *port)
 }
 
 static int fill_info(const struct rt_net_port *port,
-		     const struct rte_eth_dev_info *dev, unsigned int mtu)
+		     const struct rte_eth_dev_info *dev, const struct rt_net_config *config)
 {
+	static const unsigned char plugged = 1;
 	struct rte_ether_addr mac;
 	int err = rte_eth_macaddr_get(port->id, &mac);
 
@@ -190,10 +215,13 @@ static int fill_info(const struct rt_net_port *port,
 	memcpy(info.mac, mac.addr_bytes, sizeof(info.mac));
 	info.driver = dev->driver_name;
 	info.event_is_level = !strcmp(dev->driver_name, RT_TAP_DRIVER);
-	info.mtu = mtu;
+	info.mtu = config->mtu;
 	info.mtu_min = dev->min_mtu;
 	info.mtu_max = RTE_MIN(dev->max_mtu, RT_NET_MTU_MAX);
-	info.queues = RT_NET_QUEUES;
+	info.queues = port->queues;
+	info.without_gso = !!(config->without & RT_NET_WITHOUT_GSO);
+	info.without_gro = !!(config->without & RT_NET_WITHOUT_GRO);
+	info.carrier = info.event_is_level ? &plugged : rt_virtio_carrier();
 	info.tx_sg = has(port->tx_offloads, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
 	info.tx_csum = has(port->tx_offloads, RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
 					      RTE_ETH_TX_OFFLOAD_UDP_CKSUM);
@@ -205,7 +233,7 @@ static int fill_info(const struct rt_net_port *port,
 	return 0;
 }
 
-static int start_port(struct rt_net_port *port, unsigned int mtu)
+static int start_port(struct rt_net_port *port, const struct rt_net_config *config)
 {
 	struct rte_eth_dev_info dev;
 	int err;
@@ -213,7 +241,8 @@ static int start_port(struct rt_net_port *port, unsigned int mtu)
 	err = rte_eth_dev_info_get(port->id, &dev);
 	if (err)
 		return err;
-	err = configure(port, &dev, mtu);
+	port->queues = (uint16_t)config->queues;
+	err = configure(port, &dev, config);
 	if (err)
 		return err;
 	err = make_pools(port, &dev);
@@ -226,7 +255,7 @@ static int start_port(struct rt_net_port *port, unsigned int mtu)
 	if (err)
 		return err;
 	add_waits(port);
-	return fill_info(port, &dev, mtu);
+	return fill_info(port, &dev, config);
 }
 
 static int attach_tap(const struct rt_net_config *config, uint16_t *ret_port)
@@ -235,7 +264,7 @@ static int attach_tap(const struct rt_net_config *config, uint16_t *ret_port)
 	size_t bytes = rt_eal_memory(&start);
 	int err = rt_dma_allow(start, bytes);
 
-	return err ? err : rt_tap_attach(config->fd, config->mac, ret_port);
+	return err ? err : rt_tap_attach(config, ret_port);
 }
 
 static int attach_virtio(const struct rt_net_config *config, uint16_t *ret_port)
@@ -243,6 +272,7 @@ static int attach_virtio(const struct rt_net_config *config, uint16_t *ret_port)
 	struct rt_virtio_config virtio = {
 		.fd = config->fd,
 		.listens = config->listens,
+		.queues = config->queues,
 		.back_end = config->kind == RT_NET_VHOST,
 		.busy = config->busy,
 	};
@@ -254,7 +284,7 @@ static int attach_virtio(const struct rt_net_config *config, uint16_t *ret_port)
 int rt_net_start(const struct rt_net_config *config)
 {
 	struct rt_eal_config eal = {
-		.memory_bytes = EAL_BYTES,
+		.memory_bytes = EAL_BYTES + (config->queues - 1) * QUEUE_BYTES,
 		.tsc_hz = config->tsc_hz,
 	};
 	struct rt_net_port *port = &rt_net_port;
@@ -267,7 +297,8 @@ int rt_net_start(const struct rt_net_config *config)
 					   attach_virtio(config, &port->id);
 	if (err)
 		return err;
-	return start_port(port, config->mtu);
+	port->points = config->kind == RT_NET_TAP && !(config->without & RT_NET_WITHOUT_ZEROCOPY);
+	return start_port(port, config);
 }
 
 int rt_net_thread_start(void)
@@ -312,7 +343,7 @@ void rt_net_stats(struct rt_net_stats *ret)
 	ret->yields = virtio.yields;
 	ret->tx_full += virtio.tx_full;
 	ret->tx_dropped += virtio.dropped;
-	for (unsigned int i = 0; i < RT_NET_QUEUES; i++) {
+	for (unsigned int i = 0; i < rt_net_port.queues; i++) {
 		const struct rt_net_queue *q = &rt_net_port.queue[i];
 
 		ret->tx_packets += q->tx.packets;

@@ -12,10 +12,23 @@ enum rt_net_kind {
 	RT_NET_VHOST,		/* ... its back end */
 };
 
+/* Offloads that can be switched off, to measure what they are worth. */
+enum rt_net_without {
+	RT_NET_WITHOUT_CSUM = 1 << 0,	/* both ways */
+	RT_NET_WITHOUT_TSO = 1 << 1,	/* of what is sent */
+	RT_NET_WITHOUT_LRO = 1 << 2,	/* super-frames from the other end */
+	RT_NET_WITHOUT_GSO = 1 << 3,	/* the stack's own, before the device */
+	RT_NET_WITHOUT_GRO = 1 << 4,	/* the stack's own, after the device */
+	RT_NET_WITHOUT_ZEROCOPY = 1 << 5,
+};
+
 struct rt_net_config {
 	enum rt_net_kind kind;
 	int fd;			/* owned from now on */
 	bool listens;		/* the socket waits for the other end, and its successors */
+	unsigned int without;	/* enum rt_net_without */
+	unsigned int queues;
+	const int *more_fds;	/* a tap: one for each queue but the first */
 	bool busy;		/* the CPU is ours alone: never given away */
 	uint8_t mac[6];
 	unsigned int mtu;

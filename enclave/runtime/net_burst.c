@@ -23,6 +23,7 @@ enum {
 	 * buffers back while they are still in the CPU's cache.
 	 */
 	FLUSH_BYTES = 128 << 10,
+	POINT_BYTES = 512,	/* smaller frames are copied faster than described */
 	TCP_CSUM_OFFSET = 16,
 	UDP_CSUM_OFFSET = 6,
 };
@@ -111,6 +112,81 @@ static struct rte_mbuf *tx_copy(const struct rt_net_burst *burst,
 	return copy.head;
 }
 
+/* ---- send without a copy, where the device takes a burst while we wait ---- */
+
+static void pointed_freed(void *addr, void *arg)
+{
+	(void)addr;
+	(void)arg;
+}
+
+/* Never freed by an mbuf: the memory is the library kernel's, until we return. */
+static struct rte_mbuf_ext_shared_info pointed = { .free_cb = pointed_freed, .refcnt = 1 };
+
+static struct rte_mbuf *tx_point(const char *from, uint16_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(rt_net_port.pointers);
+
+	if (unlikely(!m))
+		return NULL;
+	rte_mbuf_ext_refcnt_update(&pointed, 1);
+	rte_pktmbuf_attach_extbuf(m, (void *)from, (uintptr_t)from, len, &pointed);
+	m->data_off = 0;
+	m->data_len = len;
+	return m;
+}
+
+static struct rte_mbuf *tx_point_frame(const struct rt_net_burst *burst,
+				       const struct rt_net_frame *frame)
+{
+	struct rte_mbuf *head = NULL, **next = &head;
+	uint16_t segs = 0;
+
+	for (unsigned int i = 0; i < frame->segs; i++) {
+		const struct rt_net_seg *seg = &burst->seg[frame->first_seg + i];
+
+		for (uint32_t at = 0; at < seg->len; at += (*next)->data_len, next = &(*next)->next) {
+			*next = tx_point((char *)seg->addr + at,
+					 (uint16_t)RTE_MIN(seg->len - at, (uint32_t)UINT16_MAX));
+			if (unlikely(!*next)) {
+				rte_pktmbuf_free(head);
+				return NULL;
+			}
+			segs++;
+		}
+	}
+	if (unlikely(!head))
+		return NULL;
+	head->nb_segs = segs;
+	head->pkt_len = frame->len;
+	tx_offload(head, &frame->offload);
+	return head;
+}
+
+/* What the device had no room for outlives the call, so it needs memory of its own. */
+static void tx_own(struct rt_net_txq *q)
+{
+	unsigned int kept = q->next;
+
+	for (unsigned int i = q->next; i < q->count; i++) {
+		struct rte_mbuf *m = q->mbuf[i];
+
+		if (RTE_MBUF_HAS_EXTBUF(m) && m->shinfo == &pointed) {
+			m = rte_pktmbuf_copy(q->mbuf[i], rt_net_port.large, 0, UINT32_MAX);
+			rte_pktmbuf_free(q->mbuf[i]);
+		}
+		if (m)
+			q->mbuf[kept++] = m;
+		else
+			q->dropped++;
+	}
+	q->count = kept;
+	if (q->next == q->count)
+		q->next = q->count = 0;
+}
+
+/* ---- */
+
 /* Give the device what waits; the rest keeps waiting. */
 static void tx_flush(struct rt_net_txq *q, uint16_t queue)
 {
@@ -146,6 +222,14 @@ static bool tx_room(struct rt_net_txq *q)
 	return q->count < RT_NET_BURST;
 }
 
+static struct rte_mbuf *tx_frame(const struct rt_net_burst *burst,
+				 const struct rt_net_frame *frame)
+{
+	if (rt_net_port.points && frame->len > POINT_BYTES)
+		return tx_point_frame(burst, frame);
+	return tx_copy(burst, frame);
+}
+
 long rt_net_tx(void *arg)
 {
 	struct rt_net_burst *burst = arg;
@@ -155,7 +239,7 @@ long rt_net_tx(void *arg)
 	q->crossings++;
 	for (unsigned int i = 0; i < burst->count; i++) {
 		const struct rt_net_frame *frame = &burst->frame[i];
-		struct rte_mbuf *m = tx_room(q) ? tx_copy(burst, frame) : NULL;
+		struct rte_mbuf *m = tx_room(q) ? tx_frame(burst, frame) : NULL;
 
 		if (unlikely(!m)) {
 			q->dropped++;
@@ -171,6 +255,8 @@ long rt_net_tx(void *arg)
 		}
 	}
 	tx_flush(q, burst->queue);
+	if (rt_net_port.points && q->next < q->count)
+		tx_own(q);
 	burst->waiting = (unsigned short)(q->count - q->next);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef RT_NET_PORT_H
 #define RT_NET_PORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../libos/overlay/arch/libos/include/asm/runtime_net.h"
@@ -43,7 +44,11 @@ struct rt_net_port {
 	uint64_t rx_offloads;
 	struct rte_mempool *small;
 	struct rte_mempool *large;
-	struct rt_net_queue queue[RT_NET_QUEUES];
+	struct rte_mempool *pointers;	/* of mbufs without a buffer */
+	/* A burst has been taken when the device returns: it may read our memory. */
+	bool points;
+	uint16_t queues;
+	struct rt_net_queue queue[RT_NET_QUEUES_MAX];
 };
 
 extern struct rt_net_port rt_net_port;

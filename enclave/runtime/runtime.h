@@ -37,6 +37,10 @@ struct rt_cpu {
 extern struct rt_cpu rt_cpus[RT_CPUS_MAX];
 extern int rt_process;
 
+/* How a CPU sleeps: ppoll(), but for a baseline. */
+struct pollfd;
+extern long (*rt_wait_call)(struct pollfd *fds, unsigned int count, const struct timespec *timeout);
+
 /* Print one line "rkt-io: ..." and leave with status 125. */
 void rt_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

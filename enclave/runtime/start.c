@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "../baseline/baseline.h"
 #include "blk.h"
 #include "console.h"
 #include "eal.h"
@@ -99,6 +100,9 @@ static void start_devices(const struct rt_launch *launch)
 			.kind = launch->net.kind,
 			.fd = launch->net.fd,
 			.listens = launch->net.listens,
+			.without = launch->net.without,
+			.queues = launch->net.queues ? launch->net.queues : 1 + launch->net.more_fds,
+			.more_fds = launch->net.more_fd,
 			.busy = launch->poll == RT_POLL_BUSY,
 			.mtu = launch->net.mtu,
 			.tsc_hz = boot.tsc_khz * 1000,
@@ -132,6 +136,7 @@ int main(int argc, char **argv)
 	fix_addresses(argv);
 	check_host();
 	rt_launch_read(argv[1], &launch);
+	rt_baseline_start(&launch);
 	rt_stats_wanted = launch.stats;
 	rt_process = getpid();
 	describe(&launch);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "../baseline/baseline.h"
 #include "blk.h"
 #include "console.h"
 #include "hostcall.h"
@@ -74,8 +75,17 @@ static void print_blk(void)
 		rt_blk_uses_io_uring() ? "io_uring" : "preadv2, pwritev2 and fdatasync");
 }
 
+static void print_baseline(void)
+{
+	uint64_t cycles, crossings = rt_baseline_crossings(&cycles);
+
+	if (crossings)
+		print("rkt-io: baseline libos-host: %lu world switches of %lu cycles\n", crossings, cycles);
+}
+
 void rt_stats_print(void)
 {
+	print_baseline();
 	print_kernel();
 	print_net();
 	print_blk();

@@ -17,12 +17,13 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
+#include "../libos/overlay/arch/libos/include/asm/runtime_net.h"
 #include "tap.h"
 #include "tap_ethdev.h"
 #include "tap_queue.h"
 
 enum {
-	TAP_QUEUES = 1,		/* one per descriptor; more with IFF_MULTI_QUEUE */
+	TAP_QUEUES = RT_NET_QUEUES_MAX,	/* one per descriptor; more with IFF_MULTI_QUEUE */
 	TAP_RING = 32,		/* nothing is queued: for those who ask */
 	TAP_MTU_MAX = 65521,	/* the host's tun driver: 65535 - Ethernet header */
 };
@@ -38,7 +39,8 @@ static const uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER |
 				    RTE_ETH_RX_OFFLOAD_TCP_LRO;
 
 struct tap {
-	int fd;
+	unsigned int queues;
+	int fd[TAP_QUEUES];
 	struct tap_rxq rxq[TAP_QUEUES];
 	struct tap_txq txq[TAP_QUEUES];
 };
@@ -74,7 +76,7 @@ static int tap_start(struct rte_eth_dev *dev)
 		accept = TUN_F_CSUM;
 	if (accept && offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO)
 		accept |= TUN_F_TSO4 | TUN_F_TSO6;
-	if (ioctl(tap->fd, TUNSETOFFLOAD, accept))
+	if (ioctl(tap->fd[0], TUNSETOFFLOAD, accept))
 		return -errno;
 	return tap_set_link(dev, RTE_ETH_LINK_UP);
 }
@@ -123,8 +125,8 @@ static int tap_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 static int tap_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
 	(void)dev;
-	info->max_rx_queues = TAP_QUEUES;
-	info->max_tx_queues = TAP_QUEUES;
+	info->max_rx_queues = (uint16_t)the_tap.queues;
+	info->max_tx_queues = (uint16_t)the_tap.queues;
 	info->max_mac_addrs = 1;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = TAP_MTU_MAX;
@@ -175,7 +177,7 @@ static int tap_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue,
 
 	(void)descriptors;
 	(void)socket;
-	*q = (struct tap_rxq){ .fd = tap->fd, .port = dev->data->port_id };
+	*q = (struct tap_rxq){ .fd = tap->fd[queue], .port = dev->data->port_id };
 	for (unsigned int i = 0; total <= TAP_FRAME_MAX; i++) {
 		int room;
 
@@ -215,7 +217,7 @@ static int tap_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue,
 	(void)descriptors;
 	(void)socket;
 	(void)conf;
-	tap->txq[queue] = (struct tap_txq){ .fd = tap->fd };
+	tap->txq[queue] = (struct tap_txq){ .fd = tap->fd[queue] };
 	dev->data->tx_queues[queue] = &tap->txq[queue];
 	return 0;
 }
@@ -284,31 +286,39 @@ static int tap_prepare_fd(int fd)
 	return 0;
 }
 
-static struct rte_intr_handle *tap_make_intr(int fd)
+static struct rte_intr_handle *tap_make_intr(void)
 {
+	int queues = (int)the_tap.queues;
 	struct rte_intr_handle *intr;
 
 	intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	if (!intr)
 		return NULL;
 	if (rte_intr_type_set(intr, RTE_INTR_HANDLE_VDEV) ||
-	    rte_intr_nb_efd_set(intr, TAP_QUEUES) ||
-	    rte_intr_efds_index_set(intr, 0, fd) ||
-	    rte_intr_vec_list_alloc(intr, NULL, TAP_QUEUES) ||
-	    rte_intr_vec_list_index_set(intr, 0, RTE_INTR_VEC_RXTX_OFFSET)) {
-		rte_intr_instance_free(intr);
-		return NULL;
-	}
+	    rte_intr_nb_efd_set(intr, queues) ||
+	    rte_intr_vec_list_alloc(intr, NULL, queues))
+		goto fail;
+	for (int i = 0; i < queues; i++)
+		if (rte_intr_efds_index_set(intr, i, the_tap.fd[i]) ||
+		    rte_intr_vec_list_index_set(intr, i, RTE_INTR_VEC_RXTX_OFFSET + i))
+			goto fail;
 	return intr;
+
+fail:
+	rte_intr_instance_free(intr);
+	return NULL;
 }
 
+const struct rt_tap_path *rt_tap_path;
+
 static int tap_make_port(struct rte_eth_dev *dev, struct rte_vdev_device *vdev,
-			 int fd, const struct rte_ether_addr *mac)
+			 const struct rte_ether_addr *mac)
 {
-	the_tap.fd = fd;
+	if (rt_tap_path)
+		the_tap.fd[0] = rt_tap_path->attach(the_tap.fd[0]);
 	dev->process_private = &the_tap;
 	dev->data->mac_addrs = rte_zmalloc(NULL, sizeof(*mac), 0);
-	dev->intr_handle = tap_make_intr(fd);
+	dev->intr_handle = tap_make_intr();
 	if (!dev->data->mac_addrs || !dev->intr_handle)
 		return -ENOMEM;
 	dev->data->mac_addrs[0] = *mac;
@@ -316,8 +326,8 @@ static int tap_make_port(struct rte_eth_dev *dev, struct rte_vdev_device *vdev,
 	dev->data->promiscuous = 1;
 	dev->device = &vdev->device;
 	dev->dev_ops = &tap_ops;
-	dev->rx_burst = tap_rx_burst;
-	dev->tx_burst = tap_tx_burst;
+	dev->rx_burst = rt_tap_path ? rt_tap_path->rx_burst : tap_rx_burst;
+	dev->tx_burst = rt_tap_path ? rt_tap_path->tx_burst : tap_tx_burst;
 	return 0;
 }
 
@@ -327,12 +337,13 @@ static int tap_probe(struct rte_vdev_device *vdev)
 	struct rte_ether_addr mac;
 	struct rte_eth_dev *dev;
 	char text[RTE_ETHER_ADDR_FMT_SIZE];
-	int fd, err;
+	int err = 0;
 
-	if (sscanf(vdev->device.devargs->args, "fd=%d,mac=%17s", &fd, text) != 2 ||
+	if (sscanf(vdev->device.devargs->args, "mac=%17s", text) != 1 ||
 	    rte_ether_unformat_addr(text, &mac))
 		return -EINVAL;
-	err = tap_prepare_fd(fd);
+	for (unsigned int i = 0; i < the_tap.queues && !err; i++)
+		err = tap_prepare_fd(the_tap.fd[i]);
 	if (err)
 		return err;
 	dev = rte_eth_dev_allocate(name);
@@ -342,7 +353,7 @@ static int tap_probe(struct rte_vdev_device *vdev)
 		tap_log("net_rkt_tap: built for another version of DPDK\n");
 		return -ENOTSUP;
 	}
-	err = tap_make_port(dev, vdev, fd, &mac);
+	err = tap_make_port(dev, vdev, &mac);
 	if (err) {
 		rte_eth_dev_release_port(dev);
 		return err;
@@ -363,14 +374,19 @@ static struct rte_vdev_driver tap_driver = {
 	.remove = tap_remove,
 };
 
-int rt_tap_attach(int fd, const uint8_t mac[6], uint16_t *ret_port)
+int rt_tap_attach(const struct rt_net_config *config, uint16_t *ret_port)
 {
+	const uint8_t *mac = config->mac;
 	static const char name[] = RT_TAP_DRIVER "0";
 	char args[64];
 	int err;
 
-	snprintf(args, sizeof(args), "fd=%d,mac=%02x:%02x:%02x:%02x:%02x:%02x",
-		 fd, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	the_tap.queues = config->queues;
+	the_tap.fd[0] = config->fd;
+	for (unsigned int i = 1; i < config->queues; i++)
+		the_tap.fd[i] = config->more_fds[i - 1];
+	snprintf(args, sizeof(args), "mac=%02x:%02x:%02x:%02x:%02x:%02x",
+		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	rte_vdev_register(&tap_driver);
 	err = rte_vdev_init(name, args);
 	if (err)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "control.h"
 #include "hostcall.h"
 #include "vhost_msg.h"
 
@@ -38,7 +39,7 @@ int vhost_send(int socket, const struct vhost_msg *msg, const int *fds, int coun
 		memcpy(CMSG_DATA(&space.header), fds, sizeof(int) * (size_t)count);
 	}
 	do
-		ret = hostcall_sendmsg(socket, &header, MSG_NOSIGNAL);
+		ret = rt_control_sendmsg(socket, &header);
 	while (ret == -EINTR);
 	if (ret < 0)
 		return (int)ret;
@@ -88,7 +89,7 @@ static int receive_exactly(int socket, void *to, size_t bytes, struct vhost_fds 
 			.msg_control = fds ? space.bytes : NULL,
 			.msg_controllen = fds ? sizeof(space) : 0,
 		};
-		long n = hostcall_recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		long n = rt_control_recvmsg(socket, &header);
 
 		if (n == -EINTR)
 			continue;
@@ -126,6 +127,6 @@ void vhost_close_fds(struct vhost_fds *fds)
 {
 	for (int i = 0; i < fds->count; i++)
 		if (fds->fd[i] >= 0)
-			hostcall_close(fds->fd[i]);
+			rt_control_close(fds->fd[i]);
 	fds->count = 0;
 }

@@ -6,11 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "control.h"
 #include "dma.h"
 #include "hostcall.h"
 #include "virtio_back.h"
-
-#define REGION_SPAN 0x1000000000ULL	/* address space for each: 64 GiB */
 
 static struct back *back_of(struct virtio_link *link)
 {
@@ -46,10 +45,10 @@ static void forget_queue(struct back_queue *q)
 	q->peer_desc = NULL;
 	if (q->kick >= 0) {
 		rt_wait_del(q->kick);
-		hostcall_close(q->kick);
+		rt_control_close(q->kick);
 	}
 	if (q->call >= 0)
-		hostcall_close(q->call);
+		rt_control_close(q->call);
 	q->kick = -1;
 	q->call = -1;
 }
@@ -69,14 +68,14 @@ static void forget_memory(struct back *back)
 static int map_region(struct back *back, const struct vhost_region *told, int fd)
 {
 	struct back_region *r = &back->region[back->regions];
-	unsigned long at = RT_DMA_PEER_BASE + back->regions * REGION_SPAN;
+	unsigned long at = RT_DMA_PEER_BASE + back->regions * RT_DMA_PEER_SPAN;
 	long base;
 
-	if (!told->bytes || told->bytes > REGION_SPAN || told->bytes % 4096 ||
+	if (!told->bytes || told->bytes > RT_DMA_PEER_SPAN || told->bytes % 4096 ||
 	    told->offset % 4096)
 		return -EINVAL;
 	base = hostcall_mmap(at, told->bytes, PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_FIXED_NOREPLACE, fd, told->offset);
+			     MAP_SHARED | MAP_FIXED, fd, told->offset);
 	if (base < 0 && base > -4096)
 		return (int)base;
 	*r = (struct back_region){ told->guest_addr, told->user_addr, told->bytes, (char *)base };
@@ -169,9 +168,9 @@ static int reply_number(struct virtio_link *link, struct vhost_msg *msg, uint64_
 
 static int set_features(struct back *back, uint64_t features)
 {
-	if ((features & VIRTIO_FEATURES) != VIRTIO_FEATURES) {
-		virtio_log(&back->link, "the front end lacks virtio features %#llx",
-			   (unsigned long long)(VIRTIO_FEATURES & ~features));
+	if (back->link.needed & ~features) {
+		virtio_log(&back->link, "the front end lacks virtio features %#llx; --net ...,csum=off,tso=off does without",
+			   (unsigned long long)(back->link.needed & ~features));
 		return -EOPNOTSUPP;
 	}
 	back->features = features;
@@ -219,7 +218,7 @@ static int on_queue(struct back *back, struct vhost_msg *msg, struct vhost_fds *
 		return q->kick < 0 ? set_fd(&q->kick, msg, fds) : -EBUSY;
 	case VHOST_SET_VRING_CALL:
 		if (q->call >= 0)
-			hostcall_close(q->call);
+			rt_control_close(q->call);
 		q->call = -1;
 		return set_fd(&q->call, msg, fds);
 	case VHOST_SET_VRING_ENABLE:
@@ -241,7 +240,7 @@ static int on_message(struct back *back, struct vhost_msg *msg, struct vhost_fds
 
 	switch (msg->request) {
 	case VHOST_GET_FEATURES:
-		return reply_number(link, msg, VIRTIO_FEATURES | VHOST_F_PROTOCOL_FEATURES);
+		return reply_number(link, msg, link->features | VHOST_F_PROTOCOL_FEATURES);
 	case VHOST_GET_PROTOCOL_FEATURES:
 		return reply_number(link, msg, VHOST_PROTOCOL_REPLY_ACK);
 	case VHOST_SET_FEATURES:

@@ -67,22 +67,23 @@ static int tell_state(struct virtio_link *link, uint32_t request, uint32_t index
 	return tell(link, &msg, sizeof(msg.state), NULL);
 }
 
-/* All or nothing: a port's offloads are fixed before anybody connects. */
+/* What is sent must be understood; a port's offloads are fixed before anybody connects. */
 static int agree(struct virtio_link *link, uint64_t *ret_protocol)
 {
 	struct vhost_msg owner = { .request = VHOST_SET_OWNER };
-	uint64_t features, protocol = 0;
+	uint64_t features, wanted, protocol = 0;
 	int err = tell(link, &owner, 0, NULL);
 
 	if (!err)
 		err = ask(link, VHOST_GET_FEATURES, &features);
 	if (err)
 		return err;
-	if ((features & VIRTIO_FEATURES) != VIRTIO_FEATURES) {
-		virtio_log(link, "the back end lacks virtio features %#llx",
-			   (unsigned long long)(VIRTIO_FEATURES & ~features));
+	if (link->needed & ~features) {
+		virtio_log(link, "the back end lacks virtio features %#llx; --net ...,csum=off,tso=off does without",
+			   (unsigned long long)(link->needed & ~features));
 		return -EOPNOTSUPP;
 	}
+	wanted = link->features & features;
 	features &= VHOST_F_PROTOCOL_FEATURES;
 	if (features) {
 		err = ask(link, VHOST_GET_PROTOCOL_FEATURES, &protocol);
@@ -93,7 +94,7 @@ static int agree(struct virtio_link *link, uint64_t *ret_protocol)
 			return err;
 	}
 	*ret_protocol = features | protocol;
-	return tell_number(link, VHOST_SET_FEATURES, VIRTIO_FEATURES | features);
+	return tell_number(link, VHOST_SET_FEATURES, wanted | features);
 }
 
 /* The one region; a back end that could not map it says so, where it can. */

@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_log.h>
 
+#include "console.h"
+#include "control.h"
 #include "hostcall.h"
 #include "virtio_link.h"
 
@@ -42,7 +45,7 @@ void virtio_log(const struct virtio_link *link, const char *format, ...)
 	if (n > sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
-	hostcall_write(2, line, n);
+	rt_console_write_all(STDERR_FILENO, line, n);
 }
 
 static bool readable(int fd)
@@ -59,7 +62,7 @@ static void disconnect(struct virtio_link *link)
 	link->up = false;
 	link->lie = NULL;
 	rt_wait_del(link->socket);
-	hostcall_close(link->socket);
+	rt_control_close(link->socket);
 	link->socket = -1;
 	link->role->disconnected(link);
 	rte_spinlock_unlock(&link->tx_lock);
@@ -91,7 +94,7 @@ static void look(struct virtio_link *link)
 	if (link->socket < 0) {
 		if (link->listener < 0 || !readable(link->listener))
 			return;
-		link->socket = (int)hostcall_accept(link->listener);
+		link->socket = (int)rt_control_accept(link->listener);
 		if (link->socket >= 0)
 			connected(link);
 		return;

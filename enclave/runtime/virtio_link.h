@@ -38,6 +38,8 @@ struct virtio_link {
 	bool up;		/* the rings may be used */
 	bool busy;		/* the CPU is never yielded */
 	bool started;		/* messages may go to standard error */
+	/* What this end offers, and of that what it can't do without: what it will send. */
+	uint64_t features, needed;
 	const char *lie;	/* what the peer was caught at, until it is dropped */
 	uint64_t progress;	/* entries that the peer consumed or produced */
 	uint64_t seen_progress;
@@ -47,10 +49,10 @@ struct virtio_link {
 	rte_spinlock_t tx_lock;	/* held to send, and to bring the link up or down */
 };
 
-#define VIRTIO_FEATURES (1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_NET_F_MRG_RXBUF | \
-			 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM | \
-			 1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 | \
-			 1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6)
+/* Named as the front end sees them: host is what it sends, guest what it receives. */
+#define VIRTIO_BASE	(1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_NET_F_MRG_RXBUF)
+#define VIRTIO_HOST_TSO	(1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6)
+#define VIRTIO_GUEST_TSO (1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6)
 
 /* Connect now where this end can; with a listener somebody may come later. */
 int virtio_link_start(struct virtio_link *link);

@@ -7,6 +7,7 @@
  * there, so that no check of the used ring alone makes it safe.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -14,6 +15,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
+#include "control.h"
 #include "dma.h"
 #include "tap_ethdev.h"
 #include "virtio.h"
@@ -59,9 +61,34 @@ static int set_link(struct rte_eth_dev *dev, int wait)
 	return 0;
 }
 
+static uint64_t if_any(uint64_t offloads, uint64_t wanted, uint64_t features)
+{
+	return offloads & wanted ? features : 0;
+}
+
+/* A port's offloads are fixed before anybody connects, so they are what is negotiated. */
+static void choose_features(const struct rte_eth_dev *dev)
+{
+	uint64_t tx = dev->data->dev_conf.txmode.offloads;
+	uint64_t rx = dev->data->dev_conf.rxmode.offloads;
+	bool front_end = the_link == &front.link;
+	uint64_t csum[] = { 1ULL << VIRTIO_NET_F_CSUM, 1ULL << VIRTIO_NET_F_GUEST_CSUM };
+	uint64_t tso[] = { VIRTIO_HOST_TSO, VIRTIO_GUEST_TSO };
+
+	the_link->needed = VIRTIO_BASE |
+			   if_any(tx, RTE_ETH_TX_OFFLOAD_TCP_CKSUM, csum[!front_end]) |
+			   if_any(tx, RTE_ETH_TX_OFFLOAD_TCP_TSO, tso[!front_end]);
+	the_link->features = the_link->needed |
+			     if_any(rx, RTE_ETH_RX_OFFLOAD_TCP_CKSUM, csum[front_end]) |
+			     if_any(rx, RTE_ETH_RX_OFFLOAD_TCP_LRO, tso[front_end]);
+}
+
 static int port_start(struct rte_eth_dev *dev)
 {
-	int err = virtio_link_start(the_link);
+	int err;
+
+	choose_features(dev);
+	err = virtio_link_start(the_link);
 
 	return err ? err : set_link(dev, 0);
 }
@@ -257,8 +284,18 @@ int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 {
 	const char *name = config->back_end ? RT_VHOST_DRIVER "0" : RT_VIRTIO_DRIVER "0";
 	struct rte_eth_dev *dev;
-	int err = 0;
+	int err = rt_control_start();
 
+	if (err) {
+		rte_log(RTE_LOG_ERR, RTE_LOGTYPE_PMD,
+			"its control socket needs io_uring of the host: sysctl kernel.io_uring_disabled=0\n");
+		return err;
+	}
+	fcntl(config->fd, F_SETFL, fcntl(config->fd, F_GETFL) | O_NONBLOCK);
+	if (config->queues > 1) {
+		rte_log(RTE_LOG_ERR, RTE_LOGTYPE_PMD, "shared-memory networks have one queue: leave out mq\n");
+		return -EOPNOTSUPP;
+	}
 	if (config->back_end)
 		make_back();
 	else
@@ -283,6 +320,23 @@ int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 	rte_eth_dev_probing_finish(dev);
 	*ret_port = dev->data->port_id;
 	return 0;
+}
+
+unsigned int rt_virtio_start_events(int kick[RT_VIRTIO_RINGS_MAX], int call[RT_VIRTIO_RINGS_MAX])
+{
+	if (the_link != &front.link)
+		return 0;
+	for (int i = 0; i < VIRTIO_RINGS; i++) {
+		kick[i] = front.queue[i].kick;
+		call[i] = front.queue[i].call;
+	}
+	return VIRTIO_RINGS;
+}
+
+const unsigned char *rt_virtio_carrier(void)
+{
+	_Static_assert(sizeof(the_link->up) == 1, "the kernel reads a byte");
+	return (const unsigned char *)&the_link->up;
 }
 
 bool rt_virtio_stats(struct rt_virtio_stats *ret)

@@ -14,6 +14,8 @@ enum { WAIT_FDS_MAX = 64 };
 
 struct rt_cpu rt_cpus[RT_CPUS_MAX];
 int rt_process;
+long (*rt_wait_call)(struct pollfd *fds, unsigned int count,
+		     const struct timespec *timeout) = hostcall_ppoll;
 
 static int wait_fds[WAIT_FDS_MAX];
 static unsigned int wait_count;
@@ -63,7 +65,7 @@ void rt_idle_wait(unsigned int cpu)
 	for (i = 0; i < n; i++)
 		host_fds[i] = (struct pollfd){ .fd = wait_fds[i], .events = POLLIN };
 	unlock();
-	hostcall_ppoll(host_fds, n, &self->timeout);
+	rt_wait_call(host_fds, n, &self->timeout);
 }
 
 /*

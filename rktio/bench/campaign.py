@@ -17,8 +17,9 @@ from typing import Any
 
 from rktio.bench import closure, environment, results
 from rktio.bench.parsers import Figures
-from rktio.bench.scenario import Scenario
+from rktio.bench.scenario import Scenario, Topology
 from rktio.bench.systems import SYSCTL, Station, System, run_once
+from rktio.bench.veth import QDISC
 from rktio.common.errors import RktioError
 from rktio.common.progress import Progress
 from rktio.common.run import require, run
@@ -30,13 +31,17 @@ FIRST_GUESS_SECONDS = 8.0  # of one run, before any was timed
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run: `runs` rounds of every scenario, each on all `systems`."""
+    """What to run: `runs` rounds of every scenario, each on all systems in turn."""
 
     scenarios: tuple[Scenario, ...]
     runs: int
     length: str
-    systems: tuple[System, ...] = SYSTEMS
+    systems: tuple[System, ...] | None = None  # None: those that each scenario is about
     cpus: int = 1
+
+    def systems_of(self, scenario: Scenario) -> tuple[System, ...]:
+        """Return the systems that a scenario runs on, in their order."""
+        return self.systems or tuple(map(System, scenario.systems)) or SYSTEMS
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def carry_out(plan: Plan, folder: Path, runner: Runner = run_once) -> list[str]:
     with _locked(folder):
         document = _document(folder)
         _announce(plan, document)
-        turns = {s.name: list(_open_turns(plan, document, s.name)) for s in plan.scenarios}
+        turns = {s.name: list(_open_turns(plan, document, s)) for s in plan.scenarios}
         total = sum(map(len, turns.values()))
         if not total:
             return []
@@ -137,13 +142,20 @@ def _measure(
 
 
 def _client_version(scenario: Scenario) -> dict[str, str]:
-    """Return the version of the package that the host's client is from, if it is from one."""
-    package = scenario.client_package
-    if not package:
+    """Return the version of the package that the client is from, if it is from one."""
+    packages = scenario.client_packages
+    if not packages:
         return {}
+    if scenario.topology is Topology.PAIR:
+        from rktio.bench.guest import guest_of
+        from rktio.bench.pair import client_scenario
+
+        found = guest_of(client_scenario(scenario)).versions(packages)
+        return {f"client {name}": version for name, version in found.items()}
+    package = packages[0]
     words = ["--show", "--showformat=${Version}", package]
-    found = run([require("dpkg-query", "dpkg"), *words], check=False).stdout.decode().strip()
-    return {f"client {package}": found or "not from a package"}
+    told = run([require("dpkg-query", "dpkg"), *words], check=False).stdout.decode().strip()
+    return {f"client {package}": told or "not from a package"}
 
 
 def _sample(
@@ -201,12 +213,12 @@ def _announce(plan: Plan, document: dict[str, Any]) -> None:
             "digest": scenario.digest(),
             "length": plan.length,
             "runs": plan.runs,
-            "topology": "host-client",
+            "topology": str(scenario.topology),
             "world_switch_cycles": None,
             "cpus": plan.cpus,
-            "systems": [str(system) for system in plan.systems],
+            "systems": [str(system) for system in plan.systems_of(scenario)],
             "versions": old["versions"] if same else {},
-            "sysctl": SYSCTL if scenario.network else {},
+            "sysctl": _settings(scenario),
             "parameters": scenario.parameters(),
             "units": old["units"] if same else {},
             "primary": old["primary"] if same else "",
@@ -214,18 +226,25 @@ def _announce(plan: Plan, document: dict[str, Any]) -> None:
         }
 
 
+def _settings(scenario: Scenario) -> dict[str, str]:
+    """Return what was set alike on all systems."""
+    if not scenario.network:
+        return {}
+    return SYSCTL | ({"qdisc": QDISC} if scenario.topology is Topology.PAIR else {})
+
+
 def _kept(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the samples with figures: what failed is run again."""
     return [sample for sample in samples if sample["error"] is None]
 
 
-def _open_turns(plan: Plan, document: dict[str, Any], name: str) -> Iterator[Turn]:
-    samples = document["scenarios"][name]["samples"]
+def _open_turns(plan: Plan, document: dict[str, Any], scenario: Scenario) -> Iterator[Turn]:
+    samples = document["scenarios"][scenario.name]["samples"]
     measured = {(sample["round"], sample["system"]) for sample in samples}
     for number in range(plan.runs):
-        for system in plan.systems:
+        for system in plan.systems_of(scenario):
             if (number, str(system)) not in measured:
-                yield Turn(name, number, system)
+                yield Turn(scenario.name, number, system)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from rktio.common.errors import RktioError
 
 if TYPE_CHECKING:
+    from rktio.bench import scenario
     from rktio.bench.systems import System
 
 QUICK_RUNS = 5
 FULL_RUNS = 7
-TOPOLOGIES = ("host-client", "pair")
+TOPOLOGIES = ("pair", "host-client", "all")
 
 Adder = Callable[..., argparse.ArgumentParser]
 
@@ -31,7 +32,7 @@ def add_commands(add: Adder) -> None:
     run.add_argument("--quick", action="store_true", help="the short form of each")
     _add_run_options(run, out_required=True)
     run.set_defaults(function=lambda args: _measure(args, args.scenario, quick=args.quick))
-    quick = add("quick", help="every scenario in its short form, and the report (needs root)")
+    quick = add("quick", help="the goals' scenarios, short, and the report (needs root)")
     _add_run_options(quick, out_required=False)
     quick.set_defaults(function=lambda args: _measure(args, None, quick=True))
     full = add("full", help="every scenario in its full length, and the report (needs root)")
@@ -58,7 +59,7 @@ def _add_run_options(command: argparse.ArgumentParser, *, out_required: bool) ->
     add("--runs", type=int, metavar="N", help=f"rounds (default {QUICK_RUNS}, full {FULL_RUNS})")
     add("--systems", metavar="NAME,...", help="default native,direct,native-aa")
     add("--cpus", type=int, default=1, metavar="N", help="cores of the server (default 1)")
-    add("--topology", choices=TOPOLOGIES, default="host-client", help="default host-client")
+    add("--topology", choices=TOPOLOGIES, default="all", help="of scenarios with a network")
     add("--debug", action="store_true", help="show where an error came from")
 
 
@@ -67,28 +68,23 @@ def _list(args: argparse.Namespace) -> int:
 
     del args
     for name in scenario.names():
-        found = scenario.load(name, quick=False)
+        found = scenario.load_all(name, quick=False)
         cases = ", ".join(case.name for case in found.cases)
-        print(f"{name:16} {found.title} ({cases})")
+        kinds = "+".join(v.topology for v in scenario.variants(found))
+        print(f"{name:16} {kinds:17} {found.title} ({cases})")
     return 0
 
 
 def _measure(args: argparse.Namespace, names: Sequence[str] | None, *, quick: bool) -> int:
-    from rktio.bench import campaign, scenario, systems
+    from rktio.bench import campaign, systems
 
-    if args.topology != "host-client":
-        raise RktioError(
-            "topology pair needs enclaves that reach each other by virtio-user",
-            hint="this build has --topology host-client",
-        )
     runs = args.runs if args.runs is not None else QUICK_RUNS if quick else FULL_RUNS
     if runs < 1:
         raise RktioError(f"--runs {runs} is not at least 1")
-    chosen = campaign.SYSTEMS if args.systems is None else _systems(args.systems)
-    scenarios = tuple(
-        scenario.load(name, quick=quick)
-        for name in dict.fromkeys(scenario.names() if names is None else names)
-    )
+    chosen = None if args.systems is None else _systems(args.systems)
+    scenarios = tuple(_scenarios(names, args.topology, quick=quick))
+    if not scenarios:
+        raise RktioError(f"none of these scenarios has topology {args.topology}")
     systems.check_permitted()
     length = "quick" if quick else "full"
     folder = args.out or Path("results") / f"{datetime.now(UTC):%Y-%m-%d}-{length}"
@@ -96,6 +92,25 @@ def _measure(args: argparse.Namespace, names: Sequence[str] | None, *, quick: bo
     for line in campaign.carry_out(plan, folder):
         print(f"rkt-io: failed: {line}", file=sys.stderr)
     return _write(folder, None)
+
+
+def _scenarios(
+    names: Sequence[str] | None, topology: str, *, quick: bool
+) -> Iterator[scenario.Scenario]:
+    """Yield what to run: by default all, or in short what the goals need, in its topologies."""
+    from rktio.bench import goals, scenario
+
+    goals_alone = names is None and quick
+    if names is None:
+        names = goals.needed() if quick else scenario.names()
+    for name in dict.fromkeys(names):
+        if goals_alone or "@" in name:
+            found: tuple[scenario.Scenario, ...] = (scenario.load(name, quick=quick),)
+        else:
+            found = scenario.variants(scenario.load_all(name, quick=quick))
+        for variant in found:
+            if variant.topology in (topology, scenario.Topology.ALONE) or topology == "all":
+                yield variant
 
 
 def _systems(text: str) -> tuple[System, ...]:

@@ -13,12 +13,13 @@ from enum import StrEnum
 from typing import Any
 
 from rktio.bench import tables
+from rktio.bench.scenario import Topology, result_name
 from rktio.bench.sources import bench_directory
 from rktio.bench.statistics import Interval, difference_interval, median_interval
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table, read_toml
 
-PART_KEYS = ("scenario", "case", "metric", "goal", "compare", "unit")
+PART_KEYS = ("scenario", "topology", "case", "metric", "goal", "compare", "unit")
 MOST_SHARE = 10.0  # of a bound that is hardly used at all
 ROW_KEYS = ("name", "part", "goal", "reason")
 
@@ -33,7 +34,10 @@ class Compare(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """One figure of a row: direct against native. `metric` None is the scenario's own."""
+    """One figure of a row: direct against native. `metric` None is the scenario's own.
+
+    `scenario` is the name in results, so it says the topology.
+    """
 
     scenario: str
     case: str
@@ -58,6 +62,11 @@ def rows() -> tuple[Row, ...]:
     path = bench_directory("goals.toml")
     table = read_toml(path, ("row",))
     return tuple(_row(entry) for entry in table.tables("row", ROW_KEYS) or ())
+
+
+def needed() -> tuple[str, ...]:
+    """Return the scenarios that the goals are judged by, under their names in results."""
+    return tuple(dict.fromkeys(part.scenario for row in rows() for part in row.parts))
 
 
 def judge(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -167,8 +176,12 @@ def _part(row: str, table: Table) -> Part:
     compare = table.string("compare") or Compare.RATIO
     if compare not in list(Compare):
         raise table.wrong("compare", f"one of {', '.join(Compare)}")
+    topology = table.string("topology") or Topology.ALONE
+    if topology not in list(Topology):
+        raise table.wrong("topology", f"one of {', '.join(Topology)}")
     goal, unit = _number(table, "goal", row), table.string("unit") or "x"
-    return Part(scenario, case, goal, table.string("metric"), Compare(compare), unit)
+    name = result_name(scenario, topology)
+    return Part(name, case, goal, table.string("metric"), Compare(compare), unit)
 
 
 def _number(table: Table, key: str, row: str) -> float:

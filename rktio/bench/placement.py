@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rktio.common.errors import RktioError
 from rktio.common.run import require
 
 STOP_SECONDS = 5.0
+MARK = "RKT_IO_BENCH_RUN"  # in the environment of a native program and of all that it starts
 
 
 def server_cores(count: int) -> tuple[int, ...]:
@@ -52,3 +54,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def kill_marked(mark: str) -> None:
+    """Kill what a native program left behind, such as daemons; an enclave takes its own along."""
+    wanted = f"{MARK}={mark}".encode()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(folder.name), signal.SIGKILL)
+            except OSError:
+                continue  # it ended meanwhile

@@ -4,7 +4,8 @@
 `kind` is "program" (runs to its end and prints figures), "server" (serves a client on the host) or
 "idle" (a server that is left alone).
 Words in braces are filled from the case, from [full] or [quick], and with {server} or {peer},
-the addresses of the two ends.
+the addresses of the two ends. A scenario with a network runs in one or more topologies; its name in
+results is NAME, or NAME@pair where both ends are on the system under test.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,24 @@ from rktio.common.errors import RktioError
 
 BRACES = re.compile(r"\{([a-z_]+)\}")
 ADDRESSES = {"server", "peer"}
-TEXTS = ("title", "figure", "kind", "parser", "memory", "disk", "client_package")
-LISTS = ("packages", "built", "command", "client", "before")
+TEXTS = ("title", "figure", "kind", "parser", "memory", "disk", "ready")
+LISTS = ("packages", "built", "command", "client", "client_packages", "before")
+CHOICES = ("topologies", "systems")
 NUMBERS = ("port", "sink_port")
 MAPS = ("files", "filled", "case", "full", "quick")
-KNOWN = (*TEXTS, *LISTS, *NUMBERS, *MAPS, "network")
+KNOWN = (*TEXTS, *LISTS, *CHOICES, *NUMBERS, *MAPS, "network")
 KINDS = ("program", "server", "idle")
 REQUIRED = ("title", "kind", "packages", "command", "parser", "case")
+# Words of a case that choose how the enclave is started instead of what runs in it.
+SWITCHES = ("cpus", "poll", "net")
+
+
+class Topology(StrEnum):
+    """Who is at the other end of the network."""
+
+    ALONE = "alone"  # there is no network
+    HOST_CLIENT = "host-client"  # an ordinary process of the host
+    PAIR = "pair"  # a program on the same system, on a core of its own
 
 
 @dataclass(frozen=True)
@@ -67,10 +80,14 @@ class Scenario:
     built: tuple[str, ...] = ()
     client: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
-    client_package: str = ""
+    client_packages: tuple[str, ...] = ()  # the first one has the program
     port: int = 0
     sink_port: int = 0
     network: bool = False
+    topology: Topology = Topology.HOST_CLIENT
+    topologies: tuple[str, ...] = (Topology.HOST_CLIENT,)
+    systems: tuple[str, ...] = ()  # those that it is about, where these are not the usual ones
+    ready: str = ""  # what a server prints when it may be connected to; else its port is tried
     files: Mapping[str, str] = field(default_factory=dict)
     filled: Mapping[str, int] = field(default_factory=dict)
 
@@ -80,6 +97,14 @@ class Scenario:
         plain["cases"] = {case.name: dict(case.words) for case in self.cases}
         loaded: dict[str, Any] = json.loads(json.dumps(plain))
         return loaded
+
+    @property
+    def programs_of_client(self) -> tuple[str, ...]:
+        """The programs of ours that the client's end needs."""
+        from rktio.bench.sources import is_ours
+
+        words = (*self.client[:1], *self.before[:1])
+        return ("await", *(name for name in dict.fromkeys(words) if is_ours(name)))
 
     def digest(self) -> str:
         """Return a short name of the parameters: samples of another digest don't mix."""
@@ -93,15 +118,44 @@ def names() -> list[str]:
 
 
 def load(name: str, *, quick: bool) -> Scenario:
-    """Return the scenario `name`. Raises RktioError, also for an unknown name."""
-    path = _folder() / f"{name}.toml"
-    if name not in names():
+    """Return the scenario that results call `name`. Raises RktioError, also for an unknown one."""
+    stem, at, _ = name.partition("@")
+    found = variants(load_all(stem, quick=quick))
+    for variant in found:
+        if variant.name == name:
+            return variant
+    if len(found) == 1 and not at:
+        return found[0]
+    raise RktioError(
+        f"there is no scenario {name!r}",
+        hint=f"one of {', '.join(variant.name for variant in found)}",
+    )
+
+
+def load_all(stem: str, *, quick: bool) -> Scenario:
+    """Return the scenario of a file, in no topology yet: see `variants`. Raises RktioError."""
+    if stem not in names():
         from difflib import get_close_matches
 
-        near = get_close_matches(name, names(), n=1)
+        near = get_close_matches(stem, names(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(names())}"
-        raise RktioError(f"there is no scenario {name!r}", hint=hint)
-    return read(path, quick=quick)
+        raise RktioError(f"there is no scenario {stem!r}", hint=hint)
+    return read(_folder() / f"{stem}.toml", quick=quick)
+
+
+def variants(scenario: Scenario) -> tuple[Scenario, ...]:
+    """Return the scenario once for each of its topologies, under the names of results."""
+    if not scenario.network:
+        return (replace(scenario, topology=Topology.ALONE),)
+    return tuple(
+        replace(scenario, name=result_name(scenario.name, topology), topology=topology)
+        for topology in map(Topology, scenario.topologies)
+    )
+
+
+def result_name(name: str, topology: str) -> str:
+    """Return what results call a scenario in a topology."""
+    return f"{name}@pair" if topology == Topology.PAIR else name
 
 
 def read(path: Path, *, quick: bool) -> Scenario:
@@ -112,7 +166,7 @@ def read(path: Path, *, quick: bool) -> Scenario:
     values: dict[str, Any] = {}
     for key in TEXTS:
         values[key] = table.string(key)
-    for key in LISTS:
+    for key in (*LISTS, *CHOICES):
         words = table.strings(key)
         values[key] = None if words is None else tuple(words)
     for key in NUMBERS:
@@ -140,6 +194,9 @@ def checked(path: Path, scenario: Scenario) -> Scenario:
         raise RktioError(f"{path}: a server needs client and port")
     if scenario.kind == "idle" and not scenario.port:
         raise RktioError(f"{path}: an idle server needs port")
+    for topology in scenario.topologies:
+        if topology not in (Topology.HOST_CLIENT, Topology.PAIR):
+            raise RktioError(f"{path}: topologies are host-client and pair, not {topology!r}")
     if scenario.parser not in PARSERS:
         raise RktioError(f"{path}: parser must be one of {', '.join(PARSERS)}")
     addresses = dict.fromkeys(ADDRESSES, "")

@@ -30,6 +30,7 @@ def bench_directory(name: str) -> Path:
 def built(name: str) -> Path:
     """Return one of our programs, compiled by the system's gcc. Raises RktioError."""
     makers: dict[str, Callable[[], Path]] = {
+        "await": lambda: _compiled("await", bench_directory("await"), ()),
         "sendto": lambda: _compiled("sendto", bench_directory("sendto"), ()),
         "ycsb": lambda: _compiled("ycsb", bench_directory("ycsb"), ("-lm",)),
         "speedtest1": lambda: _compiled("speedtest1", _speedtest_folder(), ("-lsqlite3",)),
@@ -41,7 +42,7 @@ def built(name: str) -> Path:
 
 def is_ours(program: str) -> bool:
     """Say whether `built` makes `program`."""
-    return program in ("sendto", "ycsb", "speedtest1")
+    return program in ("await", "sendto", "ycsb", "speedtest1")
 
 
 def host_suite() -> str:

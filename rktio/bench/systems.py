@@ -15,16 +15,18 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Interface
+from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 from rktio.bench import cputime, parsers, placement
 from rktio.bench.closure import scratch_copy
 from rktio.bench.guest import Guest
 from rktio.bench.parsers import Figures
-from rktio.bench.scenario import Case, Scenario
+from rktio.bench.scenario import SWITCHES, Case, Scenario, Topology
 from rktio.bench.sources import built, is_ours
 from rktio.bench.veth import server_behind_veth
 from rktio.common.errors import RktioError
@@ -80,15 +82,24 @@ class Station:
     guest: Guest
     folder: Path
     cpus: int = 1
+    cores: tuple[int, ...] = ()  # instead of the last ones
+    namespace: int | None = None  # a process whose network native programs share
+    wire: str = "tap"  # of the library OS, as --net has it
+    address: IPv4Interface = DIRECT_ADDRESS  # of the library OS
+    net_words: str = ""  # what of its network is switched off
+    poll: str = "adaptive"
+    read_only: bool = False  # the guest's own files serve, and nothing is written to them
     _copies: dict[str, Path] = field(default_factory=dict)
 
     @property
     def server_cores(self) -> tuple[int, ...]:
         """The cores of the system under test."""
-        return placement.server_cores(self.cpus)
+        return self.cores or placement.server_cores(self.cpus)
 
     def image(self) -> Path:
         """Return the library OS's writable copy of the image; kept between its runs."""
+        if self.read_only:
+            return self.guest.image
         if "image" not in self._copies:
             self._copies["image"] = scratch_copy(self.guest.image, self.folder)
         return self._copies["image"]
@@ -96,8 +107,18 @@ class Station:
     def bench_folder(self, system: System) -> Path:
         """Return what a native system has at /bench; kept between its runs."""
         folder = self.folder / system
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
         return folder
+
+    def switched(self, case: Case) -> Station:
+        """Return the station with what the words of a case say about the enclave."""
+        words = case.words
+        return replace(
+            self,
+            cpus=int(words.get("cpus", self.cpus)),
+            poll=words.get("poll", self.poll),
+            net_words=words.get("net", self.net_words),
+        )
 
 
 def run_once(station: Station, system: System) -> dict[str, Figures]:
@@ -105,37 +126,92 @@ def run_once(station: Station, system: System) -> dict[str, Figures]:
     with ExitStack() as stack:
         if system is System.NATIVE_BUSYPOLL:
             stack.enter_context(_settings(BUSY_POLL))
+        if station.scenario.topology is Topology.PAIR:
+            from rktio.bench import pair
+
+            return pair.run_once(station, system)
         if station.scenario.sink_port:
             stack.enter_context(_sink(station.scenario.sink_port))
         if station.scenario.kind == "program":
-            return {c.name: _program(station, system, c) for c in station.scenario.cases}
+            cases = cases_on(station.scenario, system)
+            return {c.name: program(station.switched(c), system, c) for c in cases}
         return _served(station, system)
 
 
-def _program(station: Station, system: System, case: Case) -> Figures:
-    command = case.fill(station.scenario.command, _addresses(system))
+def cases_on(scenario: Scenario, system: System) -> list[Case]:
+    """Return the cases that a system can tell apart: polling is the library OS's own."""
+    own = (set(SWITCHES) - {"cpus"}) if system is not System.DIRECT else set()
+    return [case for case in scenario.cases if not own & set(case.words)]
+
+
+def program(
+    station: Station, system: System, case: Case, addresses: Mapping[str, str] | None = None
+) -> Figures:
+    """Run a program to its end and return what it printed as figures."""
+    command = case.fill(station.scenario.command, addresses or _addresses(system))
     before, started = cputime.children_seconds(), time.monotonic()
-    with _started(station, system, command, output=subprocess.PIPE) as process:
-        output = _outcome(process, _deadline(case), system)
+    with started_on(station, system, command, output=subprocess.PIPE) as process:
+        output = outcome(process, deadline(case), system)
     cpu = cputime.children_seconds() - before
     figures = parsers.parse(station.scenario.parser, output)
-    return figures | _cpu_figure(figures, cpu, time.monotonic() - started)
+    return figures | cpu_figure(figures, cpu, time.monotonic() - started)
 
 
 def _served(station: Station, system: System) -> dict[str, Figures]:
+    """Serve all cases that need no other enclave than the last one, and begin again for others."""
+    found: dict[str, Figures] = {}
+    for cases in switched_alike(cases_on(station.scenario, system)):
+        found |= _served_cases(station.switched(cases[0]), system, cases)
+    return found
+
+
+def switched_alike(cases: Sequence[Case]) -> list[list[Case]]:
+    """Return the cases in groups that one start of the server can serve."""
+
+    def switches(case: Case) -> list[str | None]:
+        return [case.words.get(name) for name in SWITCHES]
+
+    return [list(group) for _, group in groupby(cases, key=switches)]
+
+
+def _served_cases(station: Station, system: System, cases: Sequence[Case]) -> dict[str, Figures]:
     scenario, addresses = station.scenario, _addresses(system)
-    command = scenario.cases[0].fill(scenario.command, addresses)
+    command = cases[0].fill(scenario.command, addresses)
     found = {}
-    with _started(station, system, command, output=subprocess.DEVNULL) as process:
-        _await_port(addresses["server"], scenario.port, process, system)
+    with serving(station, system, command) as process:
+        if not scenario.ready:
+            _await_port(addresses["server"], scenario.port, process, system)
         if scenario.before:
-            _client(station, scenario.cases[0], scenario.before, addresses)
-        for case in scenario.cases:
+            _client(station, cases[0], scenario.before, addresses)
+        for case in cases:
             if scenario.kind == "idle":
                 found[case.name] = _left_alone(process.pid, float(case.words["seconds"]))
             else:
                 found[case.name] = _load(station, case, process.pid, addresses)
     return found
+
+
+@contextmanager
+def serving(
+    station: Station, system: System, command: Sequence[str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a server; one that tells when it is ready is waited for.
+
+    To connect to it is no such question: iperf3 takes that for a test, and refuses the next.
+    """
+    ready = station.scenario.ready.encode()
+    station.folder.mkdir(exist_ok=True)
+    with (
+        (station.folder / "server.log").open("w+b") as log,
+        started_on(station, system, command, output=log.fileno()) as process,
+    ):
+        end = time.monotonic() + READY_SECONDS
+        while ready not in (told := Path(log.name).read_bytes()):
+            if process.poll() is not None or time.monotonic() > end:
+                last = b" / ".join(told.strip().splitlines()[-STDERR_LINES_SHOWN:])
+                raise RktioError(f"{system}: no server: {last.decode(errors='replace')}")
+            time.sleep(RETRY_SECONDS)
+        yield process
 
 
 def _left_alone(pid: int, seconds: float) -> Figures:
@@ -159,7 +235,7 @@ def _load(station: Station, case: Case, pid: int, addresses: Mapping[str, str]) 
     wall = time.monotonic() - started
     client, server = cputime.children_seconds() - client, cputime.tree_seconds(pid) - server
     figures = parsers.parse(station.scenario.parser, output)
-    return {"client_cpu": (client / wall, "cores")} | figures | _cpu_figure(figures, server, wall)
+    return {"client_cpu": (client / wall, "cores")} | figures | cpu_figure(figures, server, wall)
 
 
 def _client(
@@ -170,7 +246,7 @@ def _client(
     path = (
         built(program)
         if is_ours(program)
-        else require(program, station.scenario.client_package or program)
+        else require(program, (*station.scenario.client_packages, program)[0])
     )
     cores = placement.client_cores(station.server_cores)
     process = popen(
@@ -179,10 +255,10 @@ def _client(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    return _outcome(process, _deadline(case), f"client {program}")
+    return outcome(process, deadline(case), f"client {program}")
 
 
-def _cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Figures:
+def cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Figures:
     """Return CPU time per operation, or in all where there is no throughput."""
     if "throughput" not in figures:
         return {"cpu": (max(cpu_seconds, 1e-9), "s")}
@@ -191,7 +267,7 @@ def _cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Fi
 
 
 @contextmanager
-def _started(
+def started_on(
     station: Station, system: System, command: Sequence[str], *, output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     start = _start_direct if system is System.DIRECT else _start_native
@@ -217,19 +293,23 @@ def _start_native(
         *command,
     ]
     with ExitStack() as stack:
-        if station.scenario.network:
+        holder = station.namespace
+        if station.scenario.network and holder is None:
             holder = stack.enter_context(
                 server_behind_veth(
                     ["sleep", "infinity"], station.server_cores, NATIVE_ADDRESS, SYSCTL
                 )
             )
+        if holder is not None:
             words = [nsenter, "-t", str(holder), "-n", *words]
+        mark = f"{station.folder}/{time.monotonic_ns()}"
+        stack.callback(placement.kill_marked, mark)  # daemons that it left
         yield popen(
             placement.placed(words, station.server_cores),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=_errors(output),
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, placement.MARK: mark},
         )
 
 
@@ -238,16 +318,20 @@ def _start_direct(
     station: Station, system: System, command: Sequence[str], output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     from rktio.host.launch import prepared
-    from rktio.host.options import NetOptions, RunOptions, parse_size
+    from rktio.host.options import NetMode, NetOptions, Poll, RunOptions, parse_size
 
     del system
-    net = NetOptions(addresses=(str(DIRECT_ADDRESS),))
+    words = ",".join(filter(None, (station.wire, station.net_words)))
+    net = NetOptions(cast(NetMode, words), addresses=(str(station.address),))
     options = RunOptions(
         image=station.image(),
         program=command[0],
         args=tuple(command[1:]),
         memory_bytes=parse_size(station.scenario.memory),
         cpus=station.cpus,
+        poll=Poll(station.poll),
+        read_only=station.read_only,
+        tmpfs=("/tmp",) if station.read_only else (),  # noqa: S108 - inside the enclave
         net=net if station.scenario.network else NetOptions.none(),
         env=ENVIRONMENT,
         sysctl=SYSCTL if station.scenario.network else {},
@@ -265,11 +349,11 @@ def _start_direct(
 
 
 def _errors(output: int) -> int:
-    """Return where stderr goes: a server's is not read, so it must not be a pipe."""
-    return subprocess.PIPE if output == subprocess.PIPE else subprocess.DEVNULL
+    """Return where stderr goes: a pipe only where it is read, else to where stdout goes."""
+    return subprocess.PIPE if output == subprocess.PIPE else subprocess.STDOUT
 
 
-def _outcome(process: subprocess.Popen[bytes], deadline_seconds: float, what: str) -> str:
+def outcome(process: subprocess.Popen[bytes], deadline_seconds: float, what: str) -> str:
     try:
         output, errors = process.communicate(timeout=deadline_seconds)
     except subprocess.TimeoutExpired as error:
@@ -287,7 +371,7 @@ def _outcome(process: subprocess.Popen[bytes], deadline_seconds: float, what: st
     return output.decode(errors="replace")
 
 
-def _deadline(case: Case) -> float:
+def deadline(case: Case) -> float:
     return SLACK_SECONDS + 3 * float(case.words.get("seconds", "0"))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A native server behind a veth pair, in a network namespace of its own.
+"""Native programs behind a veth pair, in network namespaces of their own.
 
-The namespace has no name: it ends with the server, and takes the veth pair with it, so that
-nothing stays behind however the benchmark ends.
+The namespaces have no name: they end with the processes that hold them, and take the veth pair with
+them, so that nothing stays behind however the benchmark ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -48,6 +48,51 @@ def server_behind_veth(
     finally:
         # The namespace would take the pair with it, but later than the next server may come.
         run([require("ip", "iproute2"), "link", "del", _host_end()], check=False)
+        stop(process)
+
+
+# A veth has no queue of its own, the library OS's device has this one: both are to have it.
+QDISC = "pfifo_fast"
+
+
+@contextmanager
+def linked_namespaces(
+    cores: tuple[Sequence[int], Sequence[int]],
+    addresses: tuple[IPv4Interface, IPv4Interface],
+    sysctl: Mapping[str, str],
+) -> Iterator[tuple[int, int]]:
+    """Give two processes whose network namespaces are linked by a veth pair, eth0 on both ends."""
+    with ExitStack() as stack:
+        pids = [stack.enter_context(_namespace(own)) for own in cores]
+        ip, nsenter = require("ip", "iproute2"), require("nsenter", "util-linux")
+        tc, setter = require("tc", "iproute2"), require("sysctl", "procps")
+        inside: list[list[str | Path]] = [[nsenter, "-t", str(pid), "-n"] for pid in pids]
+        peer = ["peer", "name", "eth0", "netns", str(pids[1])]
+        run([*inside[0], ip, "link", "add", "name", "eth0", "type", "veth", *peer])
+        for enter, address in zip(inside, addresses, strict=True):
+            run([*enter, ip, "addr", "add", str(address), "dev", "eth0"])
+            run([*enter, tc, "qdisc", "add", "dev", "eth0", "root", QDISC])
+            for name in ("lo", "eth0"):
+                run([*enter, ip, "link", "set", name, "up"])
+            for key, value in sysctl.items():
+                run([*enter, setter, "-qw", f"{key}={value}"])
+        yield pids[0], pids[1]
+
+
+@contextmanager
+def _namespace(cores: Sequence[int]) -> Iterator[int]:
+    unshare = require("unshare", "util-linux")
+    silent = subprocess.DEVNULL
+    process = popen(
+        placed([unshare, "--net", "sleep", "infinity"], cores),
+        stdin=silent,
+        stdout=silent,
+        stderr=silent,
+    )
+    try:
+        _await_namespace(process)
+        yield process.pid
+    finally:
         stop(process)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import rktio
 from rktio.cli.report import Parser, reported
 from rktio.common.errors import RktioError
+from rktio.host.baseline import DEFAULT_WORLD_SWITCH_CYCLES, Io
 from rktio.host.options import (
     Disk,
     NetOptions,
@@ -35,6 +36,9 @@ PLAIN = (
     "stats",
     "log_level",
     "insecure_no_lockdown",
+    "io",
+    "world_switch_cycles",
+    "io_threads",
 )
 # The same for SealedOptions.
 SEALED = (
@@ -83,6 +87,7 @@ def parser() -> Parser:
     _add_net(root)
     _add_program(root)
     _add_sealed(root)
+    _add_baselines(root)
     return root
 
 
@@ -118,7 +123,8 @@ def _add_net(root: Parser) -> None:
         "--net",
         metavar="HOW",
         help="tap, none, virtio-user:SOCKET[,server] or vhost:SOCKET[,server] "
-        "(default: tap where permitted)",
+        "(default: tap where permitted); ,tso=off ,csum=off ,lro=off ,gso=off ,gro=off "
+        ",zerocopy=off and ,mq=N to measure",
     )
     add("--tap-name", metavar="NAME", help="name of the tap, or a persistent one of yours")
     add(
@@ -153,6 +159,18 @@ def _add_program(root: Parser) -> None:
     add("--sysctl", action="append", metavar="K=V", help="setting of the library kernel")
 
 
+def _add_baselines(root: Parser) -> None:
+    add = root.add_argument_group("baselines, for measurements: nothing is shielded").add_argument
+    add("--io", metavar="HOW", help=f"who does I/O: {', '.join(Io)} (default direct)")
+    add(
+        "--world-switch-cycles",
+        type=int,
+        metavar="N",
+        help=f"simulated cost of leaving and coming back (default {DEFAULT_WORLD_SWITCH_CYCLES})",
+    )
+    add("--io-threads", type=int, metavar="N", help="threads of the host (default 1; switchless 2)")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns only when the program could not be started."""
     _fill_standard_descriptors()
@@ -162,6 +180,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _launch(args: Namespace) -> int:
     options = options_from(args)
+    if options.io is not Io.DIRECT:
+        from rktio.cli.baseline import with_tree
+
+        options = with_tree(options)
     from rktio.cli.preflight import check_image
     from rktio.host.launch import prepared
 

@@ -38,7 +38,18 @@ KEYS = (
     "sealed",
 )
 SEALED_KEYS = ("config", "owner-key", "keys", "insecure-key-file")
-NET_KEYS = ("mode", "tap-name", "address", "host-address", "gateway", "dns", "mtu", "mac")
+NET_KEYS = (
+    "mode",
+    "tap-name",
+    "address",
+    "host-address",
+    "gateway",
+    "dns",
+    "mtu",
+    "mac",
+    "without",
+    "queues",
+)
 DISK_KEYS = ("file", "read-only", "buffered", "mount")
 
 
@@ -164,6 +175,8 @@ def _net(table: Table) -> dict[str, Any]:
         "dns": _tuple(table.strings("dns")),
         "mtu": table.integer("mtu"),
         "mac": table.string("mac"),
+        "without": _tuple(table.strings("without")),
+        "queues": table.integer("queues"),
     }
     return _present(found)
 

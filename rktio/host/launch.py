@@ -16,6 +16,7 @@ from typing import NoReturn
 from rktio.common.errors import RktioError
 from rktio.common.paths import enclave_binary
 from rktio.host import disks, machine
+from rktio.host.baseline import Io, check_tree, notice
 from rktio.host.options import NetMode, NetOptions, RunOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 
@@ -59,8 +60,14 @@ def prepared(
     `check_image` looks into the root image once it is locked. Raises RktioError.
     """
     binary = enclave_binary()
-    machine.check(options)
     owner = None
+    if options.io.on_host_kernel:
+        machine.check_processor()
+        check_tree(options.io, options.tree)
+        # The image is only looked at; its files are the tree's.
+        options = replace(options, read_only=True, buffered=True)
+    else:
+        machine.check(options)
     if options.sealed is not None:
         from rktio.host.sealed import OwnersWord
 
@@ -72,13 +79,16 @@ def prepared(
         # Of a sealed image, the enclave checks all and the host can check nothing that counts.
         if check_image is not None and owner is None:
             check_image(options)
-        net, notes = _opened_net(options.net, stack)
+        net, notes = (None, ()) if options.io.on_host_kernel else _opened_net(options.net, stack)
         key_file = _opened_key_file(options, stack)
         record = LaunchRecord(options, opened, net, tty, owner, key_file).memfd()
         stack.callback(os.close, record)
         fds = [disk.fd for disk in opened]
-        fds += [] if net is None else [net.fd]
+        if net is not None:
+            fds += [net.fd, *net.more_fds]
         fds += [] if key_file is None else [key_file]
+        if options.io is not Io.DIRECT:
+            notes = (notice(options.io, options.io_settings[0]), *notes)
         yield Launch(binary, (*fds, record), notes)
 
 
@@ -111,19 +121,22 @@ def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tupl
 
     plan = addresses.plan(net)
     try:
-        fd = tap.open_tap(net.tap_name, plan)
+        fds = tap.open_tap(net.tap_name, plan, net.queues or 1)
     except tap.TapNotPermittedError as error:
         if net != NetOptions():
             raise
         return None, (f"no network: {error.message}; {error.hint}",)
-    stack.callback(os.close, fd)
+    for fd in fds:
+        stack.callback(os.close, fd)
     opened = OpenNet(
-        fd,
+        fds[0],
         plan.mac,
         plan.mtu,
         tuple(map(str, plan.enclave)),
         tuple(map(str, plan.gateways)),
         tuple(map(str, plan.dns)),
+        more_fds=fds[1:],
+        without=net.without,
     )
     return opened, ()
 
@@ -144,4 +157,6 @@ def _shared_net(net: NetOptions, stack: ExitStack) -> OpenNet:
         tuple(map(str, plan.dns)),
         str(net.mode),
         net.server,
+        queues=net.queues or 1,
+        without=net.without,
     )

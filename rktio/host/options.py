@@ -6,13 +6,21 @@ Constructing an object checks it; RktioError names the option and what it must b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from rktio.common.errors import RktioError
+from rktio.host.baseline import Io, check_io_settings, check_no_library_os
+from rktio.host.net_features import (
+    WORDS,
+    NetFeature,
+    checked_features,
+    checked_queues,
+    read_words,
+)
 
 # Bounds of abi/launch.h; a test compares them.
 MEMORY_UNIT_BYTES = 2 << 20
@@ -108,6 +116,8 @@ class NetOptions:
 
     `mode` may be given as `virtio-user:SOCKET[,server]` or `vhost:SOCKET[,server]`, which sets
     `socket` and `server`: the enclave is then one end of vhost-user, and no address is the host's.
+    Words such as `tso=off` and `mq=2` may follow any mode: they add to `without` and set `queues`,
+    of which None means one for each CPU where that is possible.
     """
 
     mode: NetMode = NetMode.AUTO
@@ -120,9 +130,14 @@ class NetOptions:
     dns: tuple[str, ...] = ()
     mtu: int = 1500
     mac: str | None = None
+    without: tuple[NetFeature, ...] = ()
+    queues: int | None = None
 
     def __post_init__(self) -> None:
         self._read_mode()
+        object.__setattr__(self, "without", checked_features(self.without))
+        if self.queues is not None:
+            checked_queues(self.queues)
         for name in ("addresses", "host_addresses", "dns"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.gateways is not None:
@@ -133,14 +148,13 @@ class NetOptions:
             check_tap_name(self.tap_name)
 
     def _read_mode(self) -> None:
-        kind, colon, where = self.mode.partition(":")
+        first, *more = self.mode.split(",")
+        kind, colon, where = first.partition(":")
         object.__setattr__(self, "mode", chosen("net", kind, NetMode))
+        words = self._read_words(more)
         if colon and self.mode.shares_memory:
-            path, _, word = where.partition(",")
-            if word not in ("", "server"):
-                raise RktioError(f"net {kind}: unknown word {word!r}", hint="SOCKET[,server]")
-            object.__setattr__(self, "socket", Path(path) if path else None)
-            object.__setattr__(self, "server", word == "server")
+            object.__setattr__(self, "socket", Path(where) if where else None)
+            object.__setattr__(self, "server", "server" in words)
         elif colon:
             raise RktioError(f"net {kind} takes no {where!r}")
         if self.mode.shares_memory != (self.socket is not None):
@@ -150,6 +164,20 @@ class NetOptions:
             )
         if self.mode.shares_memory and (self.tap_name or self.host_addresses):
             raise RktioError(f"net {kind} has no tap to name or to give an address to")
+
+    def _read_words(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Take over what the words say; return those of shared-memory networks."""
+        if words and self.mode is NetMode.NONE:
+            raise RktioError(f"net none takes no {words[0]!r}")
+        found = read_words(words)
+        known = ("server",) if self.mode.shares_memory else ()
+        for word in found.others:
+            if word not in known:
+                raise RktioError(f"net {self.mode}: unknown word {word!r}", hint=WORDS)
+        object.__setattr__(self, "without", (*self.without, *found.without))
+        if found.queues is not None:
+            object.__setattr__(self, "queues", found.queues)
+        return found.others
 
     @classmethod
     def none(cls) -> NetOptions:
@@ -203,18 +231,44 @@ class RunOptions:
     log_level: int = 4
     insecure_no_lockdown: bool = False
     sealed: SealedOptions | None = None
+    # For baselines; None stands for the default. `tree` has the image's files on the host.
+    io: Io = Io.DIRECT
+    world_switch_cycles: int | None = None
+    io_threads: int | None = None
+    tree: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", Path(self.image))
+        object.__setattr__(self, "io", chosen("io", self.io, Io))
+        check_io_settings(self.io, self.world_switch_cycles, self.io_threads)
         object.__setattr__(self, "args", tuple(self.args))
         object.__setattr__(self, "disks", tuple(self.disks))
         object.__setattr__(self, "memory_bytes", whole_memory(self.memory_bytes))
         object.__setattr__(self, "poll", chosen("poll", self.poll, Poll))
         self._check_bounds()
+        if self.io.on_host_kernel:
+            self._check_host_kernel()
         for path in (self.cwd, *self.tmpfs):
             check_inside_path("a path inside the enclave", path)
         for name in self.env:
             check_env_name(name)
+
+    @property
+    def io_settings(self) -> tuple[int, int]:
+        """World-switch cycles and I/O threads of a baseline."""
+        return check_io_settings(self.io, self.world_switch_cycles, self.io_threads)
+
+    def _check_host_kernel(self) -> None:
+        given = {
+            "a disk": (self.disks, ()),
+            "a tmpfs": (self.tmpfs, ()),
+            "a network": (self.net, NetOptions()),
+            "a number of CPUs": (self.cpus, 1),
+            "memory": (self.memory_bytes, DEFAULT_MEMORY_BYTES),
+            "a host name": (self.hostname, None),
+            "a sysctl": (dict(self.sysctl), {}),
+        }
+        check_no_library_os(self.io, given)
 
     def _check_bounds(self) -> None:
         if not self.program and self.sealed is None:

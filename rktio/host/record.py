@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rktio.common.errors import RktioError
+from rktio.host.baseline import Io
 from rktio.host.options import DEFAULT_PATH, RunOptions
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class OpenNet:
     dns: tuple[str, ...]
     kind: str = "tap"
     server: bool = False
+    more_fds: tuple[int, ...] = ()
+    queues: int = 1
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +85,20 @@ class LaunchRecord:
             yield "stats", "1"
         if options.insecure_no_lockdown:
             yield "insecure_no_lockdown", "1"
+        if options.io is not Io.DIRECT:
+            yield from self._baseline()
         yield from self._storage()
         yield from self._network()
         yield from self._program()
+
+    def _baseline(self) -> Iterator[tuple[str, str]]:
+        options = self.options
+        cycles, threads = options.io_settings
+        yield "io", str(options.io)
+        yield "world_switch_cycles", str(cycles)
+        yield "io_threads", str(threads)
+        if options.tree is not None:
+            yield "tree", str(options.tree.absolute())
 
     def _storage(self) -> Iterator[tuple[str, str]]:
         for disk in self.disks:
@@ -113,6 +128,12 @@ class LaunchRecord:
             return
         role = ":server" if self.net.server else ""
         yield "net", f"{self.net.kind}:{self.net.fd}:{self.net.mac}:{self.net.mtu}{role}"
+        for fd in self.net.more_fds:
+            yield "net_queue", str(fd)
+        if self.net.queues > 1:
+            yield "net_queues", str(self.net.queues)
+        for feature in self.net.without:
+            yield "net_without", feature
         if self.owner is not None:
             return  # the rest is the owner's to say
         for key, values in (

@@ -16,7 +16,7 @@ WHEN = {
     "ALWAYS": "always",
     "CPUS": "more than one CPU",
     "TERMINAL": "on a terminal",
-    "IO_URING": "--disk FILE",
+    "IO_URING": "--disk FILE, --net virtio-user and vhost",
     "NO_IO_URING": "--disk FILE without io_uring",
 }
 

@@ -26,6 +26,7 @@ TUNSETIFF = 0x400454CA
 TUNSETOFFLOAD = 0x400454D0
 TUNSETVNETHDRSZ = 0x400454D8
 IFF_TAP = 0x0002
+IFF_MULTI_QUEUE = 0x0100
 IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
 TUN_F_CSUM = 0x01
@@ -46,27 +47,33 @@ class TapNotPermittedError(RktioError):
     """This user may not make a tap."""
 
 
-def open_tap(name: str | None, plan: NetPlan) -> int:
+def open_tap(name: str | None, plan: NetPlan, queues: int = 1) -> tuple[int, ...]:
     """Make the tap, or attach to a persistent one of that name; address it and bring it up.
 
-    Returns its descriptor. Raises RktioError naming what is taken and by whom,
-    TapNotPermittedError when nothing is wrong but the permission.
+    Returns a descriptor for each queue; a persistent tap made without `multi_queue` has one.
+    Raises RktioError naming what is taken and by whom, TapNotPermittedError when nothing is
+    wrong but the permission.
     """
     existing = _index(name) if name else None
     with Rtnetlink() as link:
         _refuse_taken_addresses(plan, link.addresses(), existing)
         fd = _open_device()
+        fds = [fd]
         try:
-            actual = _attach(fd, name)
+            actual, several = _attach_first(fd, name, queues)
+            for _ in range(1, queues if several else 1):
+                fds.append(_open_device())
+                _attach(fds[-1], actual, IFF_MULTI_QUEUE)
             index = socket.if_nametoindex(actual)
             if existing is None:
                 _configure(link, actual, index, plan)
             else:
                 _complete(link, actual, index, plan)
         except BaseException:
-            os.close(fd)
+            for each in fds:
+                os.close(each)
             raise
-    return fd
+    return tuple(fds)
 
 
 def holder_pid(name: str) -> int | None:
@@ -108,9 +115,24 @@ def _open_device() -> int:
         ) from error
 
 
-def _attach(fd: int, name: str | None) -> str:
+def _attach_first(fd: int, name: str | None, queues: int) -> tuple[str, bool]:
+    """Attach as one queue of several, or as the only one, as wanted or as a tap there is made.
+
+    Returns the tap's name and whether it takes several.
+    """
+    wanted = IFF_MULTI_QUEUE if queues > 1 else 0
+    try:
+        return _attach(fd, name, wanted), bool(wanted)
+    except RktioError as error:
+        try:
+            return _attach(fd, name, wanted ^ IFF_MULTI_QUEUE), not wanted
+        except RktioError:
+            raise error from None
+
+
+def _attach(fd: int, name: str | None, more_flags: int) -> str:
     """Bind the descriptor to a tap with vnet headers and offloads; return the tap's name."""
-    flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
+    flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | more_flags
     request = IFREQ.pack((name or AUTOMATIC_NAME).encode(), flags)
     try:
         raw, _ = IFREQ.unpack(fcntl.ioctl(fd, TUNSETIFF, request))

@@ -87,9 +87,10 @@ def test_short_run_measures_both_sides_and_leaves_nothing(tmp_path: Path) -> Non
 
     assert cli.main(["run", "sendto", "--quick", "--runs", "1", "--out", str(tmp_path)]) == 0
 
-    record = results.load(tmp_path)["scenarios"]["sendto"]
-    assert [sample["system"] for sample in record["samples"]] == ["native", "direct", "native-aa"]
-    assert all(sample["values"]["32B"]["throughput"] > 1000 for sample in record["samples"])
+    for name in ("sendto", "sendto@pair"):
+        samples = results.load(tmp_path)["scenarios"][name]["samples"]
+        assert [sample["system"] for sample in samples] == ["native", "direct", "native-aa"]
+        assert all(sample["values"]["32B"]["throughput"] > 1000 for sample in samples)
     assert (tmp_path / "report.html").exists()
     assert set(Path("/sys/class/net").iterdir()) == before
 

@@ -140,6 +140,30 @@ def test_every_thread_is_locked_down(enclaves: Enclaves, image: Path, cpus: str)
         assert re.search(r"^NoNewPrivs:\s+1$", state, re.MULTILINE), state
 
 
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("role", ["virtio-user", "vhost"])
+def test_a_shared_network_is_locked_down_and_its_peer_may_return(
+    enclaves: Enclaves, debian_image: Path, tmp_path: Path, role: str
+) -> None:
+    path = tmp_path / "s"
+    words = ("/bin/sh", "-c", "echo go; exec sleep 60")
+    options = (f"--net={role}:{path},server", "--address=10.9.6.1/24", "--read-only")
+    server = enclaves.start(debian_image, *words, options=options)
+    server.until_line("^go")
+    other = "vhost" if role == "virtio-user" else "virtio-user"
+    ping = ("--net", f"{other}:{path}", "--address", "10.9.6.2/24", "--read-only", "--stats")
+    with counted(server, tmp_path) as found:
+        for _ in range(2):
+            script = "for i in 1 2 3; do (: > /dev/tcp/10.9.6.1/7) 2>&1 | grep refused; done"
+            peer = enclaves.start(debian_image, "/bin/bash", "-c", script, options=ping)
+            assert peer.wait() == 0
+            assert peer.output().count("connect: Connection refused") == 3, peer.last_words()
+            assert "no lock-down" not in peer.output()
+    assert {"io_uring_enter", "ppoll"} <= set(found.calls()) <= LISTED, found.calls()
+    for state in Path(f"/proc/{server.pid}/task").glob("*/status"):
+        assert re.search(r"^Seccomp:\s+2$", state.read_text(), re.MULTILINE), state
+
+
 def trapped(enclaves: Enclaves, image: Path, *options: str) -> int:
     """Start an enclave whose record asks for a forbidden call; return its status."""
     script = (

@@ -7,12 +7,14 @@ import mmap
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from rktio.image.volume import VolumeKey
+from tests.functional.exit_stop import stopped_at_exit
 from tests.functional.running import Running
 from tests.functional.sealing import (
     Host,
@@ -93,6 +95,19 @@ def owned(tmp_path_factory: pytest.TempPathFactory) -> Owned:
     )
 
 
+@contextmanager
+def started(owned: Owned, program: Path, folder: Path) -> Iterator[Held]:
+    """Start it and wait until the program has read its disk."""
+    script = "cat /payload > /dev/null; echo ready; exec sleep 1000"
+    command = Host(program, folder).command(owned, script=script)
+    running = Running(command, folder / "log", None, program)
+    try:
+        running.until_line("^ready$")
+        yield Held(running)
+    finally:
+        running.kill()
+
+
 @pytest.fixture(scope="module", params=["volume key", "lines"])
 def held(
     request: pytest.FixtureRequest,
@@ -100,18 +115,14 @@ def held(
     enclave_program: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Held]:
-    assert owned.key_file is not None
     if request.param == "lines":
-        owned.key_file.write_text(f"root={KEY.secret.hex()}\ndata-x={KEY.secret.hex()}\n")
-    folder = tmp_path_factory.mktemp("held")
-    script = "cat /payload > /dev/null; echo ready; exec sleep 1000"
-    command = Host(enclave_program, folder).command(owned, script=script)
-    running = Running(command, folder / "log", None, enclave_program)
-    try:
-        running.until_line("^ready$")
-        yield Held(running)
-    finally:
-        running.kill()
+        text = f"root={KEY.secret.hex()}\ndata-x={KEY.secret.hex()}\n"
+        lines = tmp_path_factory.mktemp("lines") / "keys"
+        lines.write_text(text)
+        lines.chmod(0o600)
+        owned = replace(owned, key_file=lines)
+    with started(owned, enclave_program, tmp_path_factory.mktemp("held")) as found:
+        yield found
 
 
 def test_the_key_is_nowhere_as_a_whole(held: Held) -> None:
@@ -142,6 +153,15 @@ def test_there_are_no_core_files(held: Held) -> None:
 def test_what_looks_for_it_can_find(held: Held) -> None:
     """A needle that must be there: the script, in the program's environment or arguments."""
     assert held.places(b"OWNERS=b c")[b"OWNERS=b c"]
+
+
+def test_at_the_end_it_is_nowhere(owned: Owned, enclave_program: Path, tmp_path: Path) -> None:
+    halves = KEY.secret[:HALF], KEY.secret[HALF:]
+    with started(owned, enclave_program, tmp_path) as held:
+        with stopped_at_exit(held.running.pid):
+            found = held.places(*halves, b"OWNERS=b c")
+        assert not any(found[half] for half in halves), found
+        assert found[b"OWNERS=b c"]  # its memory was still there
 
 
 def test_a_refused_start_leaves_no_key_in_its_line(

@@ -30,6 +30,7 @@ STARTS_UP = {
     "enclave/runtime/console_start.c",
     "enclave/runtime/eal.c",
     "enclave/runtime/launch.c",
+    "enclave/runtime/launch_net.c",
     "enclave/runtime/launch_value.c",
     "enclave/runtime/memory.c",
     "enclave/runtime/sealed.c",

@@ -89,6 +89,18 @@ def test_most_calls_of_a_glibc_program_are_rewritten(guest: Guest) -> None:
     assert trapped < 4000
 
 
+def test_so_are_those_of_a_program_with_threads(guest: Guest) -> None:
+    script = (
+        "import socket, threading; a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); "
+        "e = threading.Event(); t = threading.Thread(target=e.wait); t.start(); "
+        "[(a.sendall(b'x'), b.recv(1)) for _ in range(10000)]; e.set(); t.join()"
+    )
+    done = guest.with_options("--stats").run("python3", "-c", script)
+    calls, trapped = counted(done.stderr)
+    assert calls > 20000
+    assert trapped < 4000
+
+
 def counted(stderr: str) -> tuple[int, int]:
     """Return system calls and trapped calls of --stats."""
     found = re.search(r"system calls (\d+), trapped (\d+)", stderr)

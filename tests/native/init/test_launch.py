@@ -21,7 +21,10 @@ ABI = RUNTIME.parents[1] / "abi/launch.h"
 
 @pytest.fixture(scope="session")
 def report(compiled: Compile) -> Path:
-    sources = (RUNTIME / "launch.c", RUNTIME / "launch_value.c", PROGRAMS / "launch_report.c")
+    sources = (
+        *(RUNTIME / f"launch{part}.c" for part in ("", "_value", "_net")),
+        PROGRAMS / "launch_report.c",
+    )
     return compiled("launch_report", *SANITIZE, *sources)
 
 
@@ -133,6 +136,10 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("net=tap:FD:02:00:00:00:00:01:x", "not a number"),
         ("net=tap:FD:02:00:00:00:00:01:70000", "not a number"),
         ("net=tap:FD:02", "vhost:FD:MAC:MTU[:server]"),
+        ("net_queue=2", "not an open descriptor"),
+        ("net_queues=0", "not a number from 1 to 8"),
+        ("net_queues=9", "not a number from 1 to 8"),
+        ("net_without=offload", "none of csum, tso"),
         ("addr=10.0.1.1/24", "no net"),
         ("addr=10.0.1.1", "not ADDRESS/PREFIX"),
         ("addr=10.0.1.256/24", "not ADDRESS/PREFIX"),
@@ -207,3 +214,46 @@ def test_the_documentation_of_the_record_can_be_read_by_a_program() -> None:
     found = entry.findall(ABI.read_text())
     assert len(found) == ABI.read_text().count("\tX(")
     assert {"disk", "arg", "tty"} <= {name for name, *_ in found}
+
+
+SEALED = ("root=vda:sealed:ro", "owner_key=3082", "sealed_config=title\n{}\n")
+
+
+def sealed(report: Path, disk: int, *entries: str) -> subprocess.CompletedProcess[str]:
+    return read_bytes(report, record(f"disk={disk}:ro:buffered", *entries), disk)
+
+
+def test_a_sealed_image_needs_no_program(report: Path, disk: int) -> None:
+    for keys in ((), ("keys=https://broker:8443/",), (f"insecure_keys={disk}",)):
+        assert sealed(report, disk, *SEALED, *keys).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        (SEALED[:2], "belong together"),
+        (SEALED[1:] + PLAIN, "belong together"),
+        (("root=vda:sealed:rw", *SEALED[1:]), "belong together"),
+        (PLAIN[:1], "no arg"),
+        ((*SEALED[::2], "owner_key="), "0 digits"),
+        ((*SEALED[::2], "owner_key=308"), "3 digits"),
+        ((*SEALED[::2], "owner_key=3G"), "lower-case hexadecimal"),
+        ((*SEALED[::2], "owner_key=" + "30" * 8193), "16386 digits"),
+        ((*SEALED[:2], "sealed_config=" + "x" * 262_145), "larger than 262144"),
+        ((*SEALED, "keys=broker"), "not the URL"),
+        ((*SEALED, "keys=https://"), "not the URL"),
+        ((*SEALED, "keys=https://a b"), "not the URL"),
+        ((*SEALED, "insecure_keys=999"), "not an open descriptor"),
+        ((*SEALED, "keys=https://a", "insecure_keys=1000"), "not an open descriptor"),
+        ((*SEALED, "keys=https://a", "insecure_no_lockdown=1"), "not for the keys of a broker"),
+    ],
+)
+def test_a_sealed_start_is_whole_or_refused(
+    report: Path, disk: int, entries: tuple[str, ...], reason: str
+) -> None:
+    assert reason in refused(sealed(report, disk, *entries))
+
+
+def test_keys_have_one_source(report: Path, disk: int) -> None:
+    done = sealed(report, disk, *SEALED, "keys=https://a", f"insecure_keys={disk}")
+    assert "one of them" in refused(done)

@@ -6,6 +6,7 @@ The library kernel's part, which checks the signature, is played by a file.
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rktio.common import der, pkcs7
 from rktio.common.strict_json import canonical
 from tests.native.init.conftest import Guest
 from tests.native.init.test_pid1 import without_namespaces
@@ -49,8 +51,17 @@ def document(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def entries(text: bytes, *more: str) -> tuple[str, ...]:
-    return (f"sealed_config=title\n{text.decode()}\nc2lnbmF0dXJl\n", *more)
+# Of the right form; its truth is the library kernel's to say.
+SIGNATURE = pkcs7.encode(
+    pkcs7.Signature(
+        issuer=der.encode(der.SEQUENCE, b"issuer"), serial=77, algorithm="ecdsa", value=b"value"
+    )
+)
+
+
+def entries(text: bytes, *more: str, signature: bytes = SIGNATURE) -> tuple[str, ...]:
+    sealed = base64.b64encode(signature).decode()
+    return (f"sealed_config=title\n{text.decode()}\n{sealed}\n", *more)
 
 
 def run(guest: Guest, text: bytes, *more: str, told: str = TOLD) -> tuple[int, str, str]:

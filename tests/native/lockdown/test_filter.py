@@ -60,7 +60,8 @@ VMALLOC, VMALLOC_END = 0x6100_0000_0000, 0x6180_0000_0000
 EAL, STACK = 0x6400_0000_0000, 0x7FFC_0000_0000
 PAGE, READ_WRITE, RWX, FIXED, POPULATE = 4096, 3, 7, 0x11, 0x8000
 PRIVATE_ANONYMOUS = 0x32
-RAM_FD, FILE, RING = 20, 21, 30
+RAM_FD, FILE, RING, SENT = 20, 21, 30, 40
+PEER, PEER_SPAN, PEER_END = 0x6450_0000_0000, 1 << 36, 0x64D0_0000_0000
 KICK = signal.SIGURG
 TIOCGWINSZ, TCSETS, TIOCSTI = 0x5413, 0x5402, 0x5412
 
@@ -150,6 +151,32 @@ NOT_NEEDED = [
 ]
 
 
+# A vhost-user peer's memory and eventfds, which `shared` may use.
+SHARED_ALLOWED = [
+    ("preadv2", SENT, 0, 0, -1, 0, 0),
+    ("pwritev2", SENT + 1, 0, 0, -1, 0, 0),
+    ("mmap", PEER, PAGE, READ_WRITE, FIXED, SENT, 0),
+    ("mmap", PEER_END - PEER_SPAN, PAGE, READ_WRITE, FIXED, SENT, 0),
+    ("munmap", PEER, PEER_SPAN),
+    ("mmap", SLOT, PAGE, READ_WRITE, FIXED, RAM_FD, 0),
+    ("munmap", RAM_END, USER_END - RAM_END),
+]
+SHARED_FORBIDDEN = [
+    ("preadv2", SENT + 2, 0, 0, -1, 0, 0),
+    ("mmap", PEER, PAGE, 5, FIXED, SENT, 0),
+    ("mmap", PEER, PAGE, READ_WRITE, 1, SENT, 0),
+    ("mmap", PEER, PAGE, READ_WRITE, FIXED, RAM_FD, 0),
+    ("mmap", PEER, PAGE, READ_WRITE, FIXED, FILE, 0),
+    ("mmap", PEER_END, PAGE, READ_WRITE, FIXED, SENT, 0),
+    ("mmap", PEER - PAGE, PAGE, READ_WRITE, FIXED, SENT, 0),
+    ("mmap", PEER_END - PAGE, PEER_SPAN, READ_WRITE, FIXED, SENT, 0),
+    ("mmap", SLOT, PAGE, READ_WRITE, FIXED, SENT, 0),
+    ("mmap", RAM, PAGE, READ_WRITE, FIXED, SENT, 0),
+    ("munmap", PEER, 2 * (PEER_END - PEER)),
+    *everywhere("munmap"),
+]
+
+
 @pytest.fixture(scope="session")
 def attempt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("lockdown") / "attempt"
@@ -185,6 +212,23 @@ def test_any_other_call_kills(attempt: Path, call: tuple[str | int, ...]) -> Non
 @pytest.mark.parametrize("call", NOT_NEEDED, ids=text)
 def test_a_call_of_another_mode_kills(attempt: Path, call: tuple[str | int, ...]) -> None:
     assert status(attempt, "plain", call) == -signal.SIGSYS
+
+
+@pytest.mark.parametrize("call", SHARED_ALLOWED, ids=text)
+def test_a_peers_memory_and_events_may_be_used(attempt: Path, call: tuple[str | int, ...]) -> None:
+    assert status(attempt, "shared", call) == 0
+
+
+@pytest.mark.parametrize("call", SHARED_FORBIDDEN, ids=text)
+def test_nothing_else_may_be_mapped_or_read_for_a_peer(
+    attempt: Path, call: tuple[str | int, ...]
+) -> None:
+    assert status(attempt, "shared", call) == -signal.SIGSYS
+
+
+@pytest.mark.parametrize("call", SHARED_ALLOWED[:5], ids=text)
+def test_without_a_peer_there_is_nothing_of_it(attempt: Path, call: tuple[str | int, ...]) -> None:
+    assert status(attempt, "full", call) == -signal.SIGSYS
 
 
 def test_every_listed_call_is_tried() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rktio.bench import goals, results
+from rktio.bench.sources import bench_directory
 from tests.unit.bench.result_sets import document, steady
 
 ROWS = [
@@ -38,7 +39,7 @@ def test_every_row_is_there_without_results() -> None:
 
 
 def test_ratio_at_the_goal_is_met() -> None:
-    judged = goals.judge(document(steady(100.0, 300.0), name="sendto", case="32B"))
+    judged = goals.judge(document(steady(100.0, 300.0), name="sendto@pair", case="32B"))
 
     found = row(judged, "sendto")
     assert (found["goal"], found["value"], found["met"]) == (3.0, 3.0, True)
@@ -47,23 +48,25 @@ def test_ratio_at_the_goal_is_met() -> None:
 
 
 def test_ratio_below_the_goal_is_missed() -> None:
-    found = row(goals.judge(document(steady(100.0, 290.0), name="sendto", case="32B")), "sendto")
+    found = row(
+        goals.judge(document(steady(100.0, 290.0), name="sendto@pair", case="32B")), "sendto"
+    )
 
     assert (found["value"], found["met"]) == (2.9, False)
 
 
 def test_row_with_a_part_missing_is_not_met() -> None:
-    found = row(goals.judge(document(steady(100.0, 900.0))), "nginx")
+    found = row(goals.judge(document(steady(100.0, 900.0), name="nginx@pair")), "nginx")
 
     assert (found["value"], found["met"]) == (None, False)
     assert [part["met"] for part in found["parts"]] == [True, False]
 
 
 def test_latency_counts_the_other_way() -> None:
-    judged = goals.judge(document(steady(100.0, 400.0), name="redis-ycsb", case="16conn"))
+    judged = goals.judge(document(steady(100.0, 400.0), name="redis-ycsb@pair", case="16conn"))
 
     p99 = row(judged, "Redis")["parts"][1]
-    assert (p99["name"], p99["value"], p99["met"]) == ("redis-ycsb 16conn p99", 4.0, True)
+    assert (p99["name"], p99["value"], p99["met"]) == ("redis-ycsb@pair 16conn p99", 4.0, True)
 
 
 @pytest.mark.parametrize(
@@ -88,23 +91,32 @@ def test_bounds_are_met_below(memory: float, idle: float, met: bool) -> None:
 def test_few_runs_are_remarked() -> None:
     rates = steady(100.0, 300.0, runs=2)
 
-    assert row(goals.judge(document(rates, name="sendto", case="32B")), "sendto")["reason"] == (
-        "only 2 runs"
-    )
+    assert row(goals.judge(document(rates, name="sendto@pair", case="32B")), "sendto")[
+        "reason"
+    ] == ("only 2 runs")
 
 
 def test_ratio_within_the_noise_is_remarked() -> None:
     rates = steady(100.0, 101.0)
     rates["native-aa"] = [50.0, 200.0, 60.0, 180.0, 100.0]
 
-    judged = goals.judge(document(rates, name="sendto", case="32B"))
+    judged = goals.judge(document(rates, name="sendto@pair", case="32B"))
 
     assert row(judged, "sendto")["reason"] == "within the noise of this run"
 
 
 def test_busy_client_is_remarked() -> None:
-    found = document(steady(100.0, 300.0), name="sendto", case="32B")
-    for sample in found["scenarios"]["sendto"]["samples"]:
+    found = document(steady(100.0, 300.0), name="sendto@pair", case="32B")
+    for sample in found["scenarios"]["sendto@pair"]["samples"]:
         sample["values"]["32B"]["client_cpu"] = 0.99
 
     assert "the client used its whole core" in row(goals.judge(found), "sendto")["reason"]
+
+
+def test_every_goal_states_its_topology() -> None:
+    import tomllib
+
+    table = tomllib.loads(bench_directory("goals.toml").read_text())
+    for row in table["row"]:
+        for part in row.get("part", ()):
+            assert "topology" in part, part

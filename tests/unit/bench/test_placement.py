@@ -6,11 +6,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from rktio.bench import placement
 from rktio.common.errors import RktioError
+from rktio.common.run import run
 
 
 @pytest.fixture
@@ -58,3 +61,18 @@ def test_process_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch)
 
     assert process.returncode == -9
     process.stdout.close()
+
+
+def test_daemon_that_a_program_left_is_killed(tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    script = "sleep 60 >/dev/null & echo $!"
+    left = int(run(["sh", "-c", script], env={"PATH": "/bin", placement.MARK: mark}).stdout)
+
+    placement.kill_marked(mark)
+
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{left}/stat").exists() and time.monotonic() < deadline:
+        if " Z " in Path(f"/proc/{left}/stat").read_text():
+            return  # killed; whoever adopted it has not looked yet
+        time.sleep(0.01)
+    assert not Path(f"/proc/{left}/stat").exists()

@@ -64,7 +64,7 @@ def test_same_results_give_the_same_page(measured: Path) -> None:
 
 
 def test_missed_goal_is_red_and_met_one_is_not() -> None:
-    found = document(steady(100.0, 300.0))
+    found = document(steady(100.0, 300.0), name="nginx@pair")
     text = page.render(found, goals.judge(found), {}, [], None)
 
     assert '<span class="met">3.00x</span>' in text
@@ -125,7 +125,7 @@ def test_list_names_the_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "told"),
     [
         (["run", "redis", "--out", "x"], "there is no scenario 'redis'"),
-        (["quick", "--topology", "pair"], "topology pair needs enclaves"),
+        (["run", "sqlite@pair", "--out", "x"], "there is no scenario 'sqlite@pair'"),
         (["quick", "--systems", "native,sync"], "system sync is not in this build yet"),
         (["quick", "--systems", "natif"], "there is no system 'natif'"),
         (["quick", "--runs", "0"], "--runs 0 is not at least 1"),

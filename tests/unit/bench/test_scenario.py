@@ -97,3 +97,19 @@ def test_unknown_scenario_is_answered_with_the_nearest() -> None:
         scenario.load("ngnix", quick=True)
 
     assert caught.value.hint == "did you mean 'nginx'?"
+
+
+def test_topologies_have_names_of_their_own() -> None:
+    found = scenario.variants(scenario.load_all("nginx", quick=True))
+
+    assert [(v.name, v.topology) for v in found] == [
+        ("nginx@pair", "pair"),
+        ("nginx", "host-client"),
+    ]
+    assert scenario.load("nginx@pair", quick=True) == found[0]
+    assert scenario.load("sqlite", quick=True).topology == "alone"
+
+
+def test_topology_that_a_scenario_has_not_is_named() -> None:
+    with pytest.raises(RktioError, match="there is no scenario 'sqlite@pair'"):
+        scenario.load("sqlite@pair", quick=True)

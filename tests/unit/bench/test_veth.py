@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from ipaddress import IPv4Interface
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from rktio.bench.placement import server_cores
-from rktio.bench.veth import server_behind_veth
+from rktio.bench.veth import linked_namespaces, server_behind_veth
 from rktio.common.errors import RktioError
+from rktio.common.run import run
 
 ADDRESS = IPv4Interface("10.231.57.1/24")
 HOST_END = Path(f"/sys/class/net/rktb{os.getpid()}")
@@ -53,3 +55,23 @@ def test_setting_that_the_kernel_refuses_is_told_and_leaves_nothing() -> None:
         pass
 
     assert not HOST_END.exists()
+
+
+def test_linked_namespaces_reach_each_other_and_leave_nothing() -> None:
+    before = set(Path("/sys/class/net").iterdir())
+    addresses = (IPv4Interface("10.231.58.1/24"), IPv4Interface("10.231.58.2/24"))
+    setting = {"net.ipv4.tcp_congestion_control": "reno"}
+
+    with linked_namespaces((server_cores(1), server_cores(1)), addresses, setting) as pids:
+        for pid in pids:
+            inside = ["nsenter", "-t", str(pid), "-n"]
+            links = run([*inside, "ip", "-o", "link", "show", "eth0"]).stdout.decode()
+            assert "qdisc pfifo_fast" in links
+            read = run([*inside, "sysctl", "-n", "net.ipv4.tcp_congestion_control"]).stdout
+            assert read.strip() == b"reno"
+        knock = "import socket; s = socket.socket(); s.settimeout(5); print(s.connect_ex"
+        program = f"{knock}(('{addresses[0].ip}', 9)))"
+        refused = run(["nsenter", "-t", str(pids[1]), "-n", "python3", "-c", program]).stdout
+
+    assert int(refused) == errno.ECONNREFUSED  # an answer of the other end
+    assert set(Path("/sys/class/net").iterdir()) == before

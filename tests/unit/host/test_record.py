@@ -9,6 +9,7 @@ import pytest
 
 from rktio.common.errors import RktioError
 from rktio.host import record
+from rktio.host.baseline import Io
 from rktio.host.options import Disk, RunOptions, SealedOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 from rktio.host.sealed import OwnersWord
@@ -16,6 +17,7 @@ from rktio.host.sealed import OwnersWord
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 NET = OpenNet(7, "02:00:00:00:00:01", 1500, ("10.0.1.1/24",), ("10.0.1.254",), ("1.1.1.1",))
+BASELINE_KEYS = {"io", "world_switch_cycles", "io_threads", "tree"}
 DISKS = (OpenDisk(3, False, True), OpenDisk(4, False, True), OpenDisk(5, True, False))
 
 
@@ -98,8 +100,9 @@ def test_of_a_sealed_image_the_host_says_devices_and_additions() -> None:
 def test_every_key_is_in_the_abi() -> None:
     header = (CHECKOUT / "abi" / "launch.h").read_text()
     known = set(re.findall(r"^\tX\((\w+),", header, re.MULTILINE))
+    tuned = {"net_queue", "net_queues", "net_without"}  # test_net_features.py
     pairs = [*full_record().pairs(), *sealed_record().pairs()]
-    assert {key for key, _ in pairs} == known - {"insecure_trap"}
+    assert {key for key, _ in pairs} == known - BASELINE_KEYS - {"insecure_trap"} - tuned
     assert f"LAUNCH_VERSION {record.VERSION}" in header
     assert record.BYTES_MAX == 1 << 20
     assert "LAUNCH_BYTES_MAX\t(1 << 20)" in header
@@ -134,3 +137,14 @@ def test_the_descriptor_starts_at_the_record() -> None:
         assert os.get_inheritable(fd)
     finally:
         os.close(fd)
+
+
+def test_a_baseline_says_what_it_is_and_what_it_costs() -> None:
+    options = RunOptions(Path("a.img"), "true", io=Io.SWITCHLESS, tree=Path("/tree"))
+    pairs = dict(LaunchRecord(options, DISKS[:1], None).pairs())
+    assert {key: pairs[key] for key in BASELINE_KEYS} == {
+        "io": "switchless",
+        "world_switch_cycles": "8200",
+        "io_threads": "2",
+        "tree": "/tree",
+    }

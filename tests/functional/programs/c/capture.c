@@ -137,6 +137,73 @@ static void a_lookalike_of_xor_is_left_alone(void)
 	close(fd);
 }
 
+/* What stands between the number and the syscall goes along: glibc's cancellable calls in threads. */
+static void arguments_set_behind_the_number(void)
+{
+	int fd = open("/dev/zero", O_RDONLY);
+
+	for (int i = 0; i < OFTEN; i++) {
+		char bytes[3] = { 1, 1, 1 };
+		long frame[2] = { fd, (long)bytes }, ret;
+
+		asm volatile("mov %%rsp, %%rbx\n mov %1, %%rsp\n mov $2, %%r8d\n xor %%eax, %%eax\n"
+			     "mov 0x8(%%rsp), %%rsi\n mov (%%rsp), %%edi\n mov %%r8d, %%edx\n syscall\n mov %%rbx, %%rsp"
+			     : "=&a"(ret) : "r"(frame) : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r11", "memory");
+		CHECK_EQUAL(ret, 2);
+		CHECK(!bytes[0] && !bytes[1] && bytes[2] == 1);
+	}
+	close(fd);
+}
+
+/* Two bytes or three before it, and what stands before those is a jump. */
+static void short_instructions(void)
+{
+	me = getpid();
+	for (int i = 0; i < OFTEN; i++) {
+		register long nr asm("r12") = i & 1 ? 110 : 39;
+		long three, two, b = nr;
+
+		asm volatile("test %1, %1\n jz 1f\n mov %%r12d, %%eax\n 1: syscall"
+			     : "=&a"(three) : "r"(nr) : "rcx", "r11", "memory", "cc");
+		asm volatile("test %%ebx, %%ebx\n jz 1f\n mov %%ebx, %%eax\n 1: syscall"
+			     : "=&a"(two) : "b"(b) : "rcx", "r11", "memory", "cc");
+		CHECK_EQUAL(three, i & 1 ? getppid() : me);
+		CHECK_EQUAL(two, three);
+	}
+}
+
+/* Jumping behind the replaced instruction, to those that the stub does as well. */
+static void jumping_behind_what_was_replaced(void)
+{
+	me = getpid();
+	for (int i = 0; i < OFTEN; i++) {
+		register long nr asm("r12") = i & 1 ? 110 : 39;
+		long ret, cx, ok;
+
+		asm volatile("mov %3, %%rax\n xor %%r8d, %%r8d\n test $1, %4\n jnz 1f\n"
+			     "mov $39, %%eax\n 1: add $7, %%r8d\n 2: syscall\n lea (2b + 2)(%%rip), %2\n"
+			     "cmp %2, %%rcx\n mov $0, %%ecx\n sete %%cl\n cmp $7, %%r8d\n sete %b2\n and %2, %%rcx"
+			     : "=&a"(ret), "=&c"(ok), "=&r"(cx) : "r"(nr), "r"(i)
+			     : "r8", "r11", "memory", "cc");
+		CHECK_EQUAL(ret, i & 1 ? getppid() : me);
+		CHECK_EQUAL(ok & 1, 1);
+	}
+}
+
+/* An address relative to the instruction's own must not move. */
+static void relative_addresses_stay(void)
+{
+	me = getpid();
+	for (int i = 0; i < OFTEN; i++) {
+		long ret, si, here;
+
+		asm volatile("mov $39, %%eax\n 1: lea 1b(%%rip), %%rsi\n syscall\n lea 1b(%%rip), %2"
+			     : "=&a"(ret), "=&S"(si), "=&r"(here) :: "rcx", "r11", "memory");
+		CHECK_EQUAL(ret, me);
+		CHECK_EQUAL(si, here);
+	}
+}
+
 /* A loop that comes back to the syscall itself with the number in a register. */
 static void a_site_reached_two_ways(void)
 {
@@ -364,7 +431,10 @@ static void a_library_is_loaded_and_unloaded(void)
 
 CASES(CASE(the_red_zone_is_spared), CASE(registers_are_kept), CASE(rcx_is_the_next_address),
       CASE(a_read_by_xor), CASE(jumping_into_a_rewritten_site), CASE(a_lookalike_is_left_alone),
-      CASE(a_lookalike_of_xor_is_left_alone), CASE(a_site_reached_two_ways), CASE(generated_code),
+      CASE(a_lookalike_of_xor_is_left_alone),
+      CASE(arguments_set_behind_the_number), CASE(short_instructions),
+      CASE(jumping_behind_what_was_replaced), CASE(relative_addresses_stay),
+      CASE(a_site_reached_two_ways), CASE(generated_code),
       CASE(generated_code_is_moved), CASE(generated_code_is_overwritten),
       CASE(written_then_executable), CASE(two_views_of_one_file),
       CASE(a_writable_shared_mapping_keeps_its_file), CASE(a_site_across_two_pages),

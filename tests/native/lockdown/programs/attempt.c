@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * attempt plain|full NUMBER [ARGUMENT...]: locks itself down as an enclave and
+ * attempt plain|full|shared NUMBER [ARGUMENT...]: locks itself down as an enclave and
  * makes one raw call. Descriptor 20 is the RAM file, 21 may be read, written
- * and synced, 30 and 31 are rings, 0 the terminal; "self" is our process id.
+ * and synced, 30 and 31 are rings, 0 the terminal,
+ * 40 and 41 a vhost-user peer's in `shared`; "self" is our process id.
  */
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -16,7 +17,7 @@
 
 #include "../../../../enclave/runtime/lockdown_filter.h"
 
-enum { RAM_BYTES = 64 << 20, RAM = 20, FILE_FD = 21, RING = 30 };
+enum { RAM_BYTES = 64 << 20, RAM = 20, FILE_FD = 21, RING = 30, PEER = 40 };
 
 static long call(long number, const unsigned long *a)
 {
@@ -30,6 +31,15 @@ static long call(long number, const unsigned long *a)
 		     : "a" (number), "D" (a[0]), "S" (a[1]), "d" (a[2]), "r" (r10), "r" (r8), "r" (r9)
 		     : "rcx", "r11", "memory");
 	return ret;
+}
+
+static void configure_shared(struct rt_filter_config *config)
+{
+	for (int fd = PEER; fd <= PEER + 1; fd++) {
+		rt_fd_set_add(&config->received, fd);
+		rt_fd_set_add(&config->readable, fd);
+		rt_fd_set_add(&config->writable, fd);
+	}
 }
 
 static void configure(struct rt_filter_config *config, int full)
@@ -68,7 +78,10 @@ int main(int argc, char **argv)
 	if (ftruncate(RAM, RAM_BYTES))
 		return 2;
 	dup2(open("/dev/null", O_RDWR), FILE_FD);
+	dup2(FILE_FD, PEER);
 	configure(&config, !strcmp(argv[1], "full"));
+	if (!strcmp(argv[1], "shared"))
+		configure_shared(&config);
 	if (rt_filter_build(&filter, &config))
 		return 2;
 	program.len = filter.length;

@@ -8,9 +8,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../../../enclave/runtime/control.h"
 #include "../../../../enclave/runtime/hostcall.h"
 
+int rt_control_start(void)
+{
+	return 0;
+}
+
 void rt_wait_del(int fd);
+void rt_console_write_all(int fd, const char *text, unsigned long bytes);
+
+void rt_console_write_all(int fd, const char *text, unsigned long bytes)
+{
+	hostcall_write(fd, text, bytes);
+}
 
 void rt_wait_del(int fd)
 {
@@ -50,17 +62,17 @@ long hostcall_write(int fd, const void *buf, unsigned long bytes)
 	return result(write(fd, buf, bytes));
 }
 
-long hostcall_sendmsg(int fd, const struct msghdr *msg, int flags)
+long rt_control_sendmsg(int fd, const struct msghdr *msg)
 {
-	return result(sendmsg(fd, msg, flags));
+	return result(sendmsg(fd, msg, MSG_NOSIGNAL));
 }
 
-long hostcall_recvmsg(int fd, struct msghdr *msg, int flags)
+long rt_control_recvmsg(int fd, struct msghdr *msg)
 {
-	return result(recvmsg(fd, msg, flags));
+	return result(recvmsg(fd, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
 }
 
-long hostcall_accept(int fd)
+long rt_control_accept(int fd)
 {
 	return result(accept4(fd, NULL, NULL, SOCK_CLOEXEC));
 }
@@ -70,7 +82,7 @@ long hostcall_sched_yield(void)
 	return result(sched_yield());
 }
 
-long hostcall_close(int fd)
+long rt_control_close(int fd)
 {
 	return result(close(fd));
 }

@@ -163,7 +163,7 @@ static void start_port(const struct rt_net_config *config)
 
 void link_up(void)
 {
-	struct rt_net_config config = { .mtu = 1500, .tsc_hz = 2000000000 };
+	struct rt_net_config config = { .mtu = 1500, .tsc_hz = 2000000000, .queues = 1 };
 
 	if (unshare(CLONE_NEWNET))
 		link_fail("network namespace: %s", strerror(errno));

@@ -15,7 +15,7 @@ enum {
 	RT_NET_BURST = 32,		/* frames in one crossing */
 	RT_NET_SEGS = 256,		/* segments in one crossing */
 	RT_NET_FRAME_MAX = 65536 + 64,	/* bytes; a super-frame and its headers */
-	RT_NET_QUEUES = 1,
+	RT_NET_QUEUES_MAX = 8,
 };
 
 enum rt_net_csum {
@@ -103,6 +103,11 @@ struct rt_net_info {
 	unsigned int mtu_min;
 	unsigned int mtu_max;
 	unsigned int queues;
+	/* Whether somebody is at the other end; changes at any time. */
+	const unsigned char *carrier;
+	/* Not wanted of the stack, to measure. */
+	unsigned char without_gso;
+	unsigned char without_gro;
 };
 
 /* The port, or NULL when there is none; set before the kernel starts. */
