@@ -41,10 +41,11 @@ def nothing(exchange: Exchange) -> None:
 
 @dataclass
 class Relay:
-    """Serves TLS on a free port of loopback; `before` and `after` may change an exchange."""
+    """Serves TLS on a free port of an address; `before` and `after` may change an exchange."""
 
     bench: Bench
     folder: Path
+    address: str = "127.0.0.1"
     before: Spoil = nothing
     after: Spoil = nothing
     version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
@@ -52,11 +53,11 @@ class Relay:
 
     def __post_init__(self) -> None:
         key, certificate = self.folder / "tls.key", self.folder / "tls.crt"
-        make_certificate(key, certificate, ["127.0.0.1"])
+        make_certificate(key, certificate, [self.address])
         self.fingerprint = certificate_fingerprint(certificate)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((self.address, 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Relay:
@@ -70,7 +71,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"https://{self.address}:{self._listener.getsockname()[1]}"
 
     def _serve(self) -> None:
         while True:
