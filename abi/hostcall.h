@@ -25,10 +25,10 @@ enum hostcall_when {
 /* By frequency: the filter asks in this order. */
 #define HOSTCALLS(X) \
 	X(preadv2, ALWAYS, \
-	  "receive packets (--net tap: not direct) and console input; take the wake-up of a vhost-user peer; read blocks where the host has no io_uring", \
+	  "receive packets (--net tap: not direct) and console input; take the wake-up of a vhost-user peer; read blocks where the host has no io_uring; take evidence from a TEE's agent", \
 	  "wrong bytes, as from any network, terminal or disk; lengths are bounded by the request") \
 	X(pwritev2, ALWAYS, \
-	  "send packets (--net tap: not direct) and console output; wake a vhost-user peer; write blocks where the host has no io_uring", \
+	  "send packets (--net tap: not direct) and console output; wake a vhost-user peer; write blocks where the host has no io_uring; ask a TEE's agent for evidence", \
 	  "drop or change them, as any network, terminal or disk") \
 	X(io_uring_enter, IO_URING, \
 	  "hand block requests to the host (--disk FILE: not direct); on a ring of its own, pass descriptors to and from a vhost-user peer when it comes or goes", \

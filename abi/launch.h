@@ -74,7 +74,9 @@
 	X(world_switch_cycles, MAYBE, "N", "a baseline: what leaving the enclave and coming back costs, in cycles of the TSC") \
 	X(io_threads, MAYBE, "1..64", "a baseline: threads of the host that serve it; default 1") \
 	X(tree, MAYBE, "PATH", "sync and switchless: the folder on the host with the files of the image") \
+	X(tee, MAYBE, "process|snp|tdx", "who vouches for this enclave to a key broker; default process: nobody") \
 	X(insecure_no_lockdown, MAYBE, "0|1", "1: no seccomp filter, and gdb and perf may attach") \
-	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids")
+	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids") \
+	X(insecure_tsm, MAYBE, "PATH", "tests: what stands for the host's /sys/kernel/config/tsm/report")
 
 #endif /* ABI_LAUNCH_H */

@@ -138,13 +138,15 @@ static void check_keys(const char *document)
 	for (size_t i = 0; i < REQUIRED; i++)
 		if (!json_get(document, required[i]))
 			fail("configuration: no ", required[i]);
-	count += !!json_get(document, "network") + !!json_get(document, "wireguard");
+	count += !!json_get(document, "network") + !!json_get(document, "wireguard") +
+		 !!json_get(document, "keys");
 	if (json_count(document) != count ||
 	    json_count(json_get(document, "root")) != 4 ||
 	    json_count(json_get(document, "limits")) != 3 ||
 	    json_count(json_get(document, "policy")) != 3 ||
 	    (json_get(document, "network") &&
-	     json_count(json_get(document, "network")) != 4))
+	     json_count(json_get(document, "network")) != 4) ||
+	    (json_get(document, "keys") && json_count(json_get(document, "keys")) != 2))
 		fail("configuration: a key that this enclave does not know; use one of its release");
 }
 

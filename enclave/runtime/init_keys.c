@@ -162,6 +162,7 @@ static void run_helper(const char *url)
 		fail("keys: no private memory for them; give the enclave more (--memory)");
 	status = spawn_helper(argv, envp, fd);
 	sys_close(fd);
+	sys_unlink(HELPER_PATH);	/* 5 MB */
 	if (status == -ENOENT)
 		fail("keys: this enclave was built without a key broker's client");
 	if (status) {

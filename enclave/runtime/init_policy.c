@@ -107,7 +107,7 @@ static bool is_hosts_own(const char *entry)
 {
 	static const char keys[][16] = {
 		"version=", "poll=", "loglevel=", "stats=", "disk=", "root=",
-		"keys=", "owner_key=", "sealed_config=", "insecure_", "net_",
+		"keys=", "tee=", "owner_key=", "sealed_config=", "insecure_", "net_",
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

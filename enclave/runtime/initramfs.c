@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* init_blob.S; weak, as a build may have no substituted libc. */
+/* init_blob.S; weak: what a build may lack. */
 extern const unsigned char rt_blob_init_start[], rt_blob_init_end[];
+extern const unsigned char rt_blob_keys_start[] __attribute__((weak));
+extern const unsigned char rt_blob_keys_end[] __attribute__((weak));
 extern const unsigned char rt_blob_libc_start[] __attribute__((weak));
 extern const unsigned char rt_blob_libc_end[] __attribute__((weak));
 
@@ -81,6 +83,9 @@ static void append_all(struct archive *a, const struct rt_launch *launch)
 	/* The environment in it may hold secrets: for PID 1 only. */
 	append_entry(a, "launch", S_IFREG | 0400, 0, launch->record,
 		     launch->record_bytes);
+	if (launch->keys && rt_blob_keys_start)
+		append_entry(a, "rkt-io-keys", S_IFREG | 0700, 0, rt_blob_keys_start,
+			     rt_blob_keys_end - rt_blob_keys_start);
 	if (rt_blob_libc_start)
 		append_entry(a, "ld-musl-x86_64.so.1", S_IFREG | 0755, 0,
 			     rt_blob_libc_start,

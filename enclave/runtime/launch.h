@@ -9,6 +9,7 @@
 
 #include "../../abi/launch.h"
 #include "../libos/overlay/arch/libos/include/asm/runtime.h"
+#include "../libos/overlay/include/uapi/linux/rktio_tee.h"
 #include "net.h"
 
 struct rt_launch_disk {
@@ -62,6 +63,8 @@ struct rt_launch {
 	const char *sealed_config;
 	unsigned char certificate[LAUNCH_CERTIFICATE_MAX];
 	size_t certificate_bytes;
+	enum rktio_tee tee;
+	const char *insecure_tsm;	/* NULL, or a path */
 	unsigned int disk_count;
 	struct rt_launch_disk disks[LAUNCH_DISKS_MAX];
 	struct rt_launch_net net;

@@ -17,6 +17,7 @@
 #include "lockdown.h"
 #include "lockdown_filter.h"
 #include "runtime.h"
+#include "tee.h"
 #include "virtio.h"
 
 static struct {
@@ -118,6 +119,10 @@ void rt_lockdown_start(const struct rt_launch *launch)
 	add_disks(&config, launch);
 	if (launch->net.present)
 		add_net(&config, launch);
+	if (rt_tee.socket >= 0) {
+		rt_fd_set_add(&config.readable, rt_tee.socket);
+		rt_fd_set_add(&config.writable, rt_tee.socket);
+	}
 	if (rt_filter_build(&lockdown.filter, &config))
 		rt_fail("too many descriptors for the lock-down's filter; use fewer disks or CPUs");
 	prctl(PR_SET_DUMPABLE, 0);

@@ -11,7 +11,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "../baseline/baseline.h"
@@ -24,6 +23,7 @@
 #include "net.h"
 #include "runtime.h"
 #include "sealed.h"
+#include "tee.h"
 
 #define HWCAP2_FSGSBASE 2
 
@@ -81,8 +81,7 @@ static void describe(const struct rt_launch *launch)
 	boot.tsc_khz = rt_tsc_khz();
 	boot.cpus = launch->cpus;
 	boot.poll_mode = launch->poll;
-	if (getrandom(boot.seed, sizeof(boot.seed), 0) != sizeof(boot.seed))
-		rt_fail("the host gives no random numbers: %s", strerror(errno));
+	rt_tee_start_random(boot.seed, sizeof(boot.seed));
 	snprintf(boot.cmdline, sizeof(boot.cmdline),
 		 "loglevel=%u thp_anon=64K:always panic=-1 transparent_hugepage=always%s",
 		 launch->loglevel, launch->sealed_config ? " dm_verity.require_signatures=1" : "");
@@ -139,6 +138,7 @@ int main(int argc, char **argv)
 	rt_baseline_start(&launch);
 	rt_stats_wanted = launch.stats;
 	rt_process = getpid();
+	rt_tee_start(&launch);
 	describe(&launch);
 	rt_console_start(&launch);
 	rt_memory_start(launch.memory_bytes);

@@ -82,10 +82,14 @@ def _init_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(options: argparse.Namespace) -> int:
+    from rktio.owner.server import identity
+
     folder = _folder(options)
     made = folder.create(options.owner)
     folder.store(None).close()
     print(folder.path)
+    who = identity(folder, None, None, "localhost")
+    _say(f"its certificate, for [keys] of a configuration: sha256:{who.fingerprint}")
     if made:
         _say(f"made {folder.owner_private}, which signs policy and reference values;")
         _say("keep it on another machine than the broker's where you can")

@@ -45,6 +45,7 @@ SEALED = (
     ("sealed_config", "config"),
     ("owner_key", "owner_key"),
     ("keys", "keys"),
+    ("tee", "tee"),
     ("insecure_key_file", "insecure_key_file"),
 )
 # The same for NetOptions.
@@ -96,6 +97,7 @@ def _add_sealed(root: Parser) -> None:
     add("--sealed-config", type=Path, metavar="FILE", help="what runs, signed by the owner")
     add("--owner-key", type=Path, metavar="CERT", help="the owner's certificate")
     add("--keys", metavar="URL", help="the key broker that releases the image's key")
+    add("--tee", metavar="HOW", help="who vouches to it: snp, tdx, process (default: what is here)")
     add(
         "--insecure-key-file",
         type=Path,

@@ -37,7 +37,7 @@ KEYS = (
     "log-level",
     "sealed",
 )
-SEALED_KEYS = ("config", "owner-key", "keys", "insecure-key-file")
+SEALED_KEYS = ("config", "owner-key", "keys", "tee", "insecure-key-file")
 NET_KEYS = (
     "mode",
     "tap-name",
@@ -94,7 +94,7 @@ def _sealed(table: Table, folder: Path) -> dict[str, Any]:
         name.replace("-", "_"): None if value is None else folder / value
         for name, value in files.items()
     }
-    return _present(found | {"keys": table.string("keys")})
+    return _present(found | {"keys": table.string("keys"), "tee": table.string("tee")})
 
 
 def options_of_file(path: Path) -> RunOptions:

@@ -17,7 +17,7 @@ from rktio.common.errors import RktioError
 from rktio.common.paths import enclave_binary
 from rktio.host import disks, machine
 from rktio.host.baseline import Io, check_tree, notice
-from rktio.host.options import Disk, NetMode, NetOptions, RunOptions
+from rktio.host.options import Disk, NetMode, NetOptions, RunOptions, SealedOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 
 CheckImage = Callable[[RunOptions], None]
@@ -72,7 +72,8 @@ def prepared(
         from rktio.host.sealed import OwnersWord
 
         owner = OwnersWord.read(options.sealed)
-        options = replace(options, read_only=True, net=owner.net(options.net))
+        sealed = _attestable(options.sealed)
+        options = replace(options, read_only=True, net=owner.net(options.net), sealed=sealed)
         tty = tty and owner.terminal
     with ExitStack() as stack:
         opened = tuple(_opened_disks(options, stack))
@@ -90,6 +91,14 @@ def prepared(
         if options.io is not Io.DIRECT:
             notes = (notice(options.io, options.io_settings[0]), *notes)
         yield Launch(binary, (*fds, record), notes)
+
+
+def _attestable(sealed: SealedOptions) -> SealedOptions:
+    if sealed.keys is None:
+        return sealed
+    from rktio.host.attestation import resolved
+
+    return resolved(sealed)
 
 
 def _opened_key_file(options: RunOptions, stack: ExitStack) -> int | None:

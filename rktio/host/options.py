@@ -54,6 +54,15 @@ class Poll(StrEnum):
     SLEEP = "sleep"
 
 
+class Tee(StrEnum):
+    """Who vouches for an enclave to a key broker; `AUTO` is what this machine has."""
+
+    AUTO = "auto"
+    PROCESS = "process"
+    SNP = "snp"
+    TDX = "tdx"
+
+
 class NetMode(StrEnum):
     """Where eth0 of the enclave ends; `AUTO` is a tap where one is permitted, else nothing."""
 
@@ -197,19 +206,24 @@ class NetOptions:
 class SealedOptions:
     """What starts a sealed image: the owner's files, and where its keys come from.
 
-    `keys` is the URL of a key broker; `insecure_key_file` is for development without one.
+    `keys` is the URL of a key broker, which `tee` convinces; `insecure_key_file` is for
+    development without one.
     """
 
     config: Path
     owner_key: Path
     keys: str | None = None
     insecure_key_file: Path | None = None
+    tee: Tee = Tee.AUTO
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "config", Path(self.config))
         object.__setattr__(self, "owner_key", Path(self.owner_key))
+        object.__setattr__(self, "tee", chosen("tee", self.tee, Tee))
         if self.keys is not None and self.insecure_key_file is not None:
             raise RktioError("keys of a broker and of a file", hint="give one of them")
+        if self.keys is None and self.tee is not Tee.AUTO:
+            raise RktioError("a TEE without a key broker", hint="give --keys URL with --tee")
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ class LaunchRecord:
         yield from owner.pairs()
         if self.options.sealed is not None and self.options.sealed.keys is not None:
             yield "keys", self.options.sealed.keys
+            yield "tee", str(self.options.sealed.tee)
         if self.key_file_fd is not None:
             yield "insecure_keys", str(self.key_file_fd)
 

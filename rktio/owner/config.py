@@ -17,6 +17,7 @@ from rktio.common.errors import RktioError
 from rktio.common.sizes import parse_size
 from rktio.common.strict_json import canonical
 from rktio.common.toml import Table, read_toml
+from rktio.owner.config_keys import KEYS_KEYS, Keys
 from rktio.owner.config_network import (
     NETWORK_KEYS,
     WIREGUARD_KEYS,
@@ -37,6 +38,7 @@ KEYS = (
     "data",
     "network",
     "wireguard",
+    "keys",
     "limits",
     "policy",
 )
@@ -125,6 +127,7 @@ class Configuration:
     data: tuple[Data, ...]
     network: Network | None
     wireguard: WireGuard | None
+    keys: Keys | None
     limits: Limits
     policy: Policy
 
@@ -158,6 +161,7 @@ class Configuration:
             data=_data(source),
             network=Network.of(table.table("network", NETWORK_KEYS)),
             wireguard=WireGuard.of(table.table("wireguard", WIREGUARD_KEYS)),
+            keys=Keys.of(table.table("keys", KEYS_KEYS)),
             limits=_limits(source),
             policy=_policy(source),
         )
@@ -198,6 +202,8 @@ class Configuration:
             found["network"] = self.network.document()
         if self.wireguard is not None:
             found["wireguard"] = self.wireguard.document()
+        if self.keys is not None:
+            found["keys"] = self.keys.document()
         return found
 
     def canonical(self) -> bytes:

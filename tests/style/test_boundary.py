@@ -23,6 +23,10 @@ HOSTCALL = "enclave/runtime/hostcall.c"
 # init_*.c is linked into /init, PID 1 of the library OS: its system calls never see the host.
 GUEST = "enclave/runtime/init"
 
+# /rkt-io-keys, an ordinary program of the library OS.
+CLIENT = "enclave/keys/"
+DEVICE = "enclave/libos/overlay/include/uapi/linux/rktio_tee.h"
+
 # Before the lock-down the runtime may call the host through libc. These files do, to open and
 # probe what the launch record names; elsewhere only functions may that say "start" in their names.
 STARTS_UP = {
@@ -37,6 +41,7 @@ STARTS_UP = {
     "enclave/runtime/start.c",
     "enclave/runtime/stats.c",  # prints at the end, when no program runs any more
     "enclave/runtime/tap_port.c",
+    "enclave/runtime/tee_agent.c",  # a process beside the enclave
     "enclave/runtime/tsc.c",
     "enclave/runtime/virtio_port.c",
 }
@@ -98,6 +103,17 @@ def test_the_abi_includes_nothing_of_either_side() -> None:
             if side(header) != "abi"
         ]
     )
+
+
+def test_the_key_brokers_client_is_a_program_like_any_other() -> None:
+    """It is linked with nothing of the library OS, whose device's header alone it includes."""
+    failures = []
+    for name in sources.under("enclave/", suffixes=C_SOURCES):
+        for header in included(name):
+            crossing = name.startswith(CLIENT) != header.startswith(CLIENT)
+            if crossing and not (name.startswith(CLIENT) and header == DEVICE):
+                failures.append(f"{name}: includes {header}, of another program")
+    sources.report(failures)
 
 
 def test_only_hostcall_leaves_the_enclave() -> None:

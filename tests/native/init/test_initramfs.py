@@ -74,6 +74,16 @@ def test_the_substituted_libc_is_there_when_built_in(compiled: Compile, probe: P
     assert (libc.mode, libc.content) == (0o100755, (PROGRAMS / "probe.c").read_bytes())
 
 
+def test_the_key_brokers_client_is_there_for_whom_asks_for_keys(
+    compiled: Compile, probe: Path
+) -> None:
+    defines = (f'-DRT_BLOB_INIT="{probe}"', f'-DRT_BLOB_KEYS="{PROGRAMS / "probe.c"}"')
+    content = archive(compiled, "with_keys", *defines, content=record("keys=https://192.0.2.1"))
+    client = by_name(content)["rkt-io-keys"]
+    assert (client.mode, client.content) == (0o100700, (PROGRAMS / "probe.c").read_bytes())
+    assert "rkt-io-keys" not in by_name(archive(compiled, "with_keys", content=record()))
+
+
 def test_the_environment_is_for_pid_1_only(compiled: Compile, probe: Path) -> None:
     content = archive(compiled, "plain", f'-DRT_BLOB_INIT="{probe}"', content=record())
     assert by_name(content)["launch"].mode == 0o100400

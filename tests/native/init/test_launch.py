@@ -22,7 +22,7 @@ ABI = RUNTIME.parents[1] / "abi/launch.h"
 @pytest.fixture(scope="session")
 def report(compiled: Compile) -> Path:
     sources = (
-        *(RUNTIME / f"launch{part}.c" for part in ("", "_value", "_net")),
+        *(RUNTIME / f"launch{part}.c" for part in ("", "_value", "_net", "_tee")),
         PROGRAMS / "launch_report.c",
     )
     return compiled("launch_report", *SANITIZE, *sources)
@@ -115,6 +115,8 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("stats=2", "not a number from 0 to 1"),
         ("insecure_no_lockdown=yes", "not a number from 0 to 1"),
         ("insecure_trap=open", "'open' is not hostcall"),
+        ("insecure_tsm=relative", "not an absolute path"),
+        ("tee=sgx", "none of process, snp, tdx"),
         ("disk=2:rw:buffered", "not an open descriptor"),
         ("disk=999:rw:buffered", "not an open descriptor"),
         ("disk=18446744073709551619:rw:buffered", "not FD:rw|ro:direct|buffered"),

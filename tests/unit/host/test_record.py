@@ -10,7 +10,7 @@ import pytest
 from rktio.common.errors import RktioError
 from rktio.host import record
 from rktio.host.baseline import Io
-from rktio.host.options import Disk, RunOptions, SealedOptions
+from rktio.host.options import Disk, RunOptions, SealedOptions, Tee
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 from rktio.host.sealed import OwnersWord
 
@@ -76,7 +76,7 @@ def test_a_record_says_everything_in_order(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def sealed_record() -> LaunchRecord:
-    sealed = SealedOptions(Path("a.sealed"), Path("a.crt"), keys="https://broker/")
+    sealed = SealedOptions(Path("a.sealed"), Path("a.crt"), keys="https://broker/", tee=Tee.SNP)
     options = RunOptions(image=Path("a.img"), args=("--more",), env={"A": "b"}, sealed=sealed)
     owner = OwnersWord(b"\x01\xfe", "title\n{}\nsignature\n", {})
     return LaunchRecord(options, DISKS[2:], NET, owner=owner, key_file_fd=9)
@@ -90,6 +90,7 @@ def test_of_a_sealed_image_the_host_says_devices_and_additions() -> None:
         "owner_key=01fe",
         "sealed_config=title\n{}\nsignature\n",
         "keys=https://broker/",
+        "tee=snp",
         "insecure_keys=9",
         "net=tap:7:02:00:00:00:00:01:1500",
         "env=A=b",
@@ -102,7 +103,10 @@ def test_every_key_is_in_the_abi() -> None:
     known = set(re.findall(r"^\tX\((\w+),", header, re.MULTILINE))
     tuned = {"net_queue", "net_queues", "net_without"}  # test_net_features.py
     pairs = [*full_record().pairs(), *sealed_record().pairs()]
-    assert {key for key, _ in pairs} == known - BASELINE_KEYS - {"insecure_trap"} - tuned
+    assert {key for key, _ in pairs} == known - BASELINE_KEYS - {
+        "insecure_trap",
+        "insecure_tsm",
+    } - tuned
     assert f"LAUNCH_VERSION {record.VERSION}" in header
     assert record.BYTES_MAX == 1 << 20
     assert "LAUNCH_BYTES_MAX\t(1 << 20)" in header

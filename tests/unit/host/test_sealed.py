@@ -13,7 +13,7 @@ import pytest
 from rktio.cli.run import options_from, parser
 from rktio.common.errors import RktioError
 from rktio.host import sealed
-from rktio.host.options import NetMode, NetOptions, RunOptions, SealedOptions
+from rktio.host.options import NetMode, NetOptions, RunOptions, SealedOptions, Tee
 from rktio.host.sealed import OwnersWord, open_key_file
 from rktio.owner import sealed_config
 
@@ -109,6 +109,10 @@ def test_a_file_can_say_it_too(tmp_path: Path) -> None:
     assert options.sealed == SealedOptions(
         tmp_path / "a.sealed", tmp_path / "a.crt", insecure_key_file=Path("k")
     )
+    path.write_text(path.read_text() + 'keys = "https://b"\ntee = "tdx"\n')
+    options = options_from(parser().parse_args(["--config", str(path), "--tee", "snp"]))
+    assert options.sealed is not None
+    assert (options.sealed.keys, options.sealed.tee) == ("https://b", Tee.SNP)
 
 
 def test_half_of_it_is_refused() -> None:
@@ -117,6 +121,10 @@ def test_half_of_it_is_refused() -> None:
             options_from(parser().parse_args([*flags, "a.img"]))
     with pytest.raises(RktioError, match="a broker and of a file"):
         SealedOptions(Path("c"), Path("o"), keys="https://b/", insecure_key_file=Path("k"))
+    with pytest.raises(RktioError, match="without a key broker"):
+        SealedOptions(Path("c"), Path("o"), tee=Tee.SNP)
+    with pytest.raises(RktioError, match="tee 'sgx' is unknown"):
+        options_from(parser().parse_args([*FLAGS, "--keys", "https://b", "--tee", "sgx", "a.img"]))
 
 
 def test_the_program_is_not_the_hosts_to_name() -> None:

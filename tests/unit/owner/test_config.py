@@ -16,10 +16,12 @@ from rktio.cli import owner as command
 from rktio.common.errors import RktioError
 from rktio.common.signing import SigningKey, load_signing_key, make_key
 from rktio.owner.config import Configuration
+from rktio.owner.config_keys import Keys
 from rktio.owner.sealed_config import SealedConfiguration
 from tests.unit.image.sealing import make_sealed
 
 HASH = "ab" * 32
+FINGERPRINT = "cd" * 32
 PEER_KEY = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
 FULL = f"""
 version = 1
@@ -57,6 +59,10 @@ public-key = "{PEER_KEY}"
 endpoint = "[2001:db8::1]:51820"
 allowed-ips = ["10.9.0.2/32", "fd01::/64"]
 keep-alive = 25
+
+[keys]
+fingerprint = "sha256:{FINGERPRINT}"
+resources = "default/redis"
 
 [limits]
 memory-min = "1G"
@@ -104,6 +110,7 @@ def test_the_full_configuration_is_read(tmp_path: Path) -> None:
     assert found.root.writes_bytes == 256 << 20
     assert found.wireguard is not None and found.wireguard.peers[0].keep_alive == 25
     assert found.policy.host_args == ("--loglevel",)
+    assert found.keys == Keys(FINGERPRINT, "default/redis")
 
 
 def test_the_policy_allows_by_name_only(tmp_path: Path) -> None:
@@ -150,6 +157,10 @@ def test_by_default_the_host_may_decide_nothing(tmp_path: Path) -> None:
         ("keep-alive = 25", "keep-alive = -1", "keep-alive must be"),
         ("keep-alive = 25", "private-key = 'x'", "unknown key"),
         ("51821", "0", "listen-port must be"),
+        (FINGERPRINT, "cd" * 31, "keys.fingerprint must be"),
+        ('"default/redis"', '"default"', "keys.resources must be"),
+        ('"default/redis"', '"default/../x"', "keys.resources must be"),
+        ('resources = "default/redis"', "", "keys.resources must be"),
         ('memory-max = "4G"', 'memory-max = "1M"', "memory-max must be"),
         ("cpus-max = 4", "cpus-max = 0", "cpus-max must be"),
         ("cpus-max = 4", "cpus-max = true", "must be an integer"),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Writes the initramfs for the record on standard input to standard output. */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "initramfs.h"
 #include "launch.h"
@@ -14,6 +16,7 @@ int main(void)
 	char *archive;
 
 	launch.record_bytes = fread(record, 1, sizeof(record), stdin);
+	launch.keys = memmem(record, launch.record_bytes, "keys=", 5);
 	size = rt_initramfs_size(&launch);
 	archive = malloc(size);
 	if (!archive || rt_initramfs_build(archive, size - 1, &launch) ||
