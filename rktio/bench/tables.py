@@ -47,9 +47,11 @@ def lower_is_better(unit: str) -> bool:
     return unit.partition("/")[0] in COSTS
 
 
-def ratio(record: Mapping[str, Any], case: str, metric: str, system: str) -> Interval | None:
-    """Return how many times better than native a system is; None without samples of both."""
-    own, base = samples(record, case, metric, system), samples(record, case, metric, BASE)
+def ratio(
+    record: Mapping[str, Any], case: str, metric: str, system: str, against: str = BASE
+) -> Interval | None:
+    """Return how many times better than another a system is; None without samples of both."""
+    own, base = samples(record, case, metric, system), samples(record, case, metric, against)
     if not own or not base:
         return None
     if lower_is_better(record["units"].get(metric, "")):
@@ -57,10 +59,10 @@ def ratio(record: Mapping[str, Any], case: str, metric: str, system: str) -> Int
     return ratio_interval(own, base)
 
 
-def remark(record: Mapping[str, Any], case: str) -> str | None:
+def remark(record: Mapping[str, Any], case: str, against: str = BASE) -> str | None:
     """Return why a ratio is to be read with care, if it is."""
     found = []
-    counts = [len(samples(record, case, record["primary"], name)) for name in (BASE, "direct")]
+    counts = [len(samples(record, case, record["primary"], name)) for name in (against, "direct")]
     if min(counts) < ENOUGH_RUNS:
         found.append(f"only {min(counts)} runs")
     busy = [

@@ -126,7 +126,7 @@ def test_list_names_the_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["run", "redis", "--out", "x"], "there is no scenario 'redis'"),
         (["run", "sqlite@pair", "--out", "x"], "there is no scenario 'sqlite@pair'"),
-        (["quick", "--systems", "native,sync"], "system sync is not in this build yet"),
+        (["quick", "--systems", "native,sgx"], "there is no system 'sgx'"),
         (["quick", "--systems", "natif"], "there is no system 'natif'"),
         (["quick", "--runs", "0"], "--runs 0 is not at least 1"),
     ],
