@@ -270,6 +270,8 @@ class RunOptions:
         self._check_bounds()
         if self.io.on_host_kernel:
             self._check_host_kernel()
+        if self.io is Io.LIBOS_HOST and self.net.mode.shares_memory:
+            raise RktioError("--io libos-host takes a tap", hint="--net tap or none")
         for path in (self.cwd, *self.tmpfs):
             check_inside_path("a path inside the enclave", path)
         for name in self.env:
