@@ -139,7 +139,7 @@ def _scenario(name: str, record: Mapping[str, Any], picture: str) -> Iterable[st
     yield f'; <span class="small">{_text(_how(record))}</span></p>'
     yield picture
     head = ("case", "figure", "system", "median", "95 % interval", "against native", "runs")
-    yield _table(head, [_line(line) for line in lines])
+    yield _table(head, [_line(line, tables.label(record, line.system)) for line in lines])
 
 
 def _how(record: Mapping[str, Any]) -> str:
@@ -150,14 +150,14 @@ def _how(record: Mapping[str, Any]) -> str:
     return f"{record['length']}, {record['topology']}, {cores}, {switch}; {versions}"
 
 
-def _line(line: Line) -> Cells:
+def _line(line: Line, system: str) -> Cells:
     against = "" if line.ratio is None else _ratio(line.ratio)
     if line.system == tables.NOISE:
         against += ' <span class="small">noise</span>'
     return (
         _text(line.case),
         f"{_text(line.metric)} [{_text(line.unit)}]",
-        _text(line.system),
+        _text(system),
         _figure(line.median.value),
         f"{_figure(line.median.low)} to {_figure(line.median.high)}",
         against,

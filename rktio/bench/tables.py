@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rktio.bench import baselines
 from rktio.bench.statistics import Interval, median_interval, permutation_p, ratio_interval
 
 COSTS = ("us", "ms", "s", "MiB", "%")
@@ -73,6 +74,12 @@ def remark(record: Mapping[str, Any], case: str, against: str = BASE) -> str | N
     if busy and max(busy) >= CLIENT_FULL_CORES:
         found.append("the client used its whole core: it may be what was measured")
     return "; ".join(found) or None
+
+
+def label(record: Mapping[str, Any], system: str) -> str:
+    """Return a system's name; a simulated cost is always said with it."""
+    cycles = record["world_switch_cycles"]
+    return f"{system} ({cycles} cycles simulated)" if system in baselines.NAMES else system
 
 
 def cases(record: Mapping[str, Any]) -> list[str]:

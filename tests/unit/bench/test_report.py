@@ -142,3 +142,14 @@ def test_only_root_may_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     with pytest.raises(RktioError, match="need root"):
         cli.main(["quick", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_simulated_cost_is_said_in_table_and_picture(tmp_path: Path) -> None:
+    found = document({"native": [100.0] * 5, "direct": [300.0] * 5, "sync": [30.0] * 5})
+    found["scenarios"]["nginx"]["world_switch_cycles"] = 8200
+    results.save(tmp_path, found)
+
+    table = report.write(tmp_path).read_text().split("<h2>nginx</h2>")[1]
+
+    assert "<td>sync (8200 cycles simulated)</td>" in table
+    assert "<td>direct</td>" in table
