@@ -270,8 +270,8 @@ class RunOptions:
         self._check_bounds()
         if self.io.on_host_kernel:
             self._check_host_kernel()
-        if self.io is Io.LIBOS_HOST and self.net.mode.shares_memory:
-            raise RktioError("--io libos-host takes a tap", hint="--net tap or none")
+        if self.io is Io.LIBOS_HOST:
+            self._check_hosted_devices()
         for path in (self.cwd, *self.tmpfs):
             check_inside_path("a path inside the enclave", path)
         for name in self.env:
@@ -281,6 +281,12 @@ class RunOptions:
     def io_settings(self) -> tuple[int, int]:
         """World-switch cycles and I/O threads of a baseline."""
         return check_io_settings(self.io, self.world_switch_cycles, self.io_threads)
+
+    def _check_hosted_devices(self) -> None:
+        if self.net.mode.shares_memory:
+            raise RktioError("--io libos-host takes a tap", hint="--net tap or none")
+        if any(disk.vhost_user for disk in self.disks):
+            raise RktioError("--io libos-host takes disks of files", hint="--disk FILE")
 
     def _check_host_kernel(self) -> None:
         given = {

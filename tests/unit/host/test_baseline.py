@@ -41,6 +41,10 @@ def test_defaults_follow_the_mode() -> None:
         ({"io": "sync", "net": NetOptions.none()}, "a network is the library OS's"),
         ({"io": "switchless", "disks": (Disk(Path("b")),)}, "a disk is the library OS's"),
         ({"io": "switchless", "sysctl": {"a.b": "1"}}, "a sysctl is the library OS's"),
+        (
+            {"io": "libos-host", "disks": (Disk.parse("vhost-user:/s"),)},
+            "libos-host takes disks of files",
+        ),
         ({"io": "libos-host", "net": NetOptions("vhost:/s")}, "libos-host takes a tap"),  # type: ignore[arg-type]
     ],
 )
