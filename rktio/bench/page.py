@@ -80,12 +80,14 @@ def _machine(document: Mapping[str, Any]) -> str:
     machine = session["machine"]
     loads = [sample["load"][0] for r in document["scenarios"].values() for sample in r["samples"]]
     busiest = f"; load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    warning = tables.busy_warning(document)
     guest = ", a virtual machine" if machine["hypervisor"] else ""
     return (
         f"<p>{_text(machine['cpu'])}, {machine['cpus']} CPUs{guest}; Linux "
         f"{_text(machine['kernel'])}, {_text(machine['os'])}{busiest}. rkt-io "
         f"{_text(session['rkt_io']['version'])} ({_text(session['rkt_io']['commit'])}, enclave "
         f"{_text(session['rkt_io']['enclave'])}).</p>"
+        + (f'<p class="missed">{_text(warning)}</p>' if warning else "")
     )
 
 

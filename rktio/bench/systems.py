@@ -127,6 +127,18 @@ class Station:
         folder.mkdir(exist_ok=True, parents=True)
         return folder
 
+    def scratch_disks(self) -> tuple[Path, ...]:
+        """Return a new sparse file, where the scenario wants a second disk."""
+        if not self.scenario.scratch:
+            return ()
+        from rktio.host.options import parse_size
+
+        path = self.folder / "scratch.img"
+        path.unlink(missing_ok=True)
+        path.touch()
+        os.truncate(path, parse_size(self.scenario.scratch))
+        return (path,)
+
     def observed(self, pid: int) -> AbstractContextManager[None]:
         """Observe a process for as long as it does what is measured."""
         return self.observer(pid) if self.observer else nullcontext()
@@ -374,7 +386,7 @@ def _start_direct(
 ) -> Iterator[subprocess.Popen[bytes]]:
     from rktio.host.baseline import Io
     from rktio.host.launch import prepared
-    from rktio.host.options import NetMode, NetOptions, Poll, RunOptions, parse_size
+    from rktio.host.options import Disk, NetMode, NetOptions, Poll, RunOptions, parse_size
 
     words = ",".join(filter(None, (station.wire, station.net_words)))
     net = NetOptions(cast(NetMode, words), addresses=(str(station.address),))
@@ -384,6 +396,7 @@ def _start_direct(
         args=tuple(command[1:]),
         memory_bytes=parse_size(station.scenario.memory),
         cpus=station.cpus,
+        disks=tuple(map(Disk, station.scratch_disks())),
         poll=Poll(station.poll),
         read_only=station.read_only,
         tmpfs=("/tmp",) if station.read_only else (),  # noqa: S108 - inside the enclave

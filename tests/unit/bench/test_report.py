@@ -71,6 +71,14 @@ def test_missed_goal_is_red_and_met_one_is_not() -> None:
     assert '<span class="missed">not measured</span>' in text
 
 
+def test_busy_machine_is_told() -> None:
+    quiet, busy = document(steady(100.0, 300.0)), document(steady(100.0, 300.0))
+    busy["scenarios"]["nginx"]["samples"][3]["load"][0] = 7.5
+
+    assert "had other work" not in page.render(quiet, goals.judge(quiet), {}, [], None)
+    assert "before 1 of 15 runs" in page.render(busy, goals.judge(busy), {}, [], None)
+
+
 def test_names_are_escaped() -> None:
     found = document(steady(100.0, 300.0))
 
