@@ -122,7 +122,7 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("disk=18446744073709551619:rw:buffered", "not FD:rw|ro:direct|buffered"),
         ("disk=4294967299:rw:buffered", "not an open descriptor"),
         ("disk=FD:rx:buffered", "neither rw nor ro"),
-        ("disk=FD:rw:cached", "neither direct nor buffered"),
+        ("disk=FD:rw:cached", "neither direct, buffered"),
         ("disk=FD:rw:direct", "not open with O_DIRECT"),
         ("disk=FD:rw", "not FD:rw|ro:direct|buffered"),
         ("disk=FD:rw:buffered:", "not FD:rw|ro:direct|buffered"),
