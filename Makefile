@@ -13,7 +13,7 @@ PYTEST_ARGS :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup packages build demo test test-quick lint wheel doctor clean
+.PHONY: help setup packages build demo test test-quick fuzz lint wheel doctor clean
 
 help: ## list these tasks
 	@echo "rkt-io: unmodified Linux programs on a library OS. Tasks (the first two are a tour):"
@@ -27,6 +27,9 @@ test: build ## run every test: style, types, unit, native, functional (root)
 
 test-quick: $(VENV)/.complete ## run the tests that need no build and no root
 	$(PYTEST) tests/style tests/framework tests/unit $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.complete ## feed lies to all that reads what the host says, SECONDS (default 600) each
+	$(PYTEST) tests/fuzz -s --fuzz-seconds=$(or $(SECONDS),600) $(PYTEST_ARGS)
 
 lint: $(VENV)/.complete ## run ruff, mypy and the rules of the house
 	$(PYTEST) tests/style $(PYTEST_ARGS)

@@ -25,6 +25,7 @@ PROGRAMS = {
     "busybox": "busybox-static",
     "clang": "clang",
     "chromium": "chromium",
+    "clang": "clang",
     "cryptsetup": "cryptsetup-bin",
     "curl": "curl",
     "debugfs": "e2fsprogs",
@@ -36,13 +37,16 @@ PROGRAMS = {
     "musl-gcc": "musl-tools",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "perf": "linux-perf",
     "pkcs11-tool": "opensc",
     "objdump": "binutils",
+    "qemu-storage-daemon": "qemu-system-common",
     "redis-benchmark": "redis-tools",
     "redis-cli": "redis-tools",
     "redis-server": "redis-server",
     "softhsm2-util": "softhsm2",
     "sqlite3": "sqlite3",
+    "sshd": "openssh-server",
     "systemd-dissect": "systemd-container",
     "veritysetup": "cryptsetup-bin",
     "strace": "strace",
@@ -135,6 +139,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="NAME",
         help=f"fail instead of skipping for lack of NAME: {', '.join((*FACTS, *PROGRAMS))}, or all",
+    )
+    parser.addoption(
+        "--fuzz-seconds", type=int, default=1, help="how long tests/fuzz tries, per target"
     )
 
 

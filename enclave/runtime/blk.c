@@ -17,8 +17,15 @@
 #include <unistd.h>
 
 #include "blk.h"
+#include "blk_vhost.h"
 
-enum { SECTOR_BYTES = 512, LOGICAL_BLOCK_BYTES_MAX = 4096 };
+enum {
+	SECTOR_BYTES = 512,
+	LOGICAL_BLOCK_BYTES_MAX = 4096,
+	HOST_BLOCK_BYTES = 4096,	/* unit of holes in the host's file */
+	TRANSFER_MAX_BYTES = 4 << 20,
+	RANGE_MAX_BYTES = 1 << 30,
+};
 
 static int fail(char *error, size_t error_size, int err, unsigned int disk,
 		const char *what)
@@ -81,6 +88,10 @@ static int probe_disk(const struct rt_launch_disk *disk, struct rt_blk_disk *ret
 
 	ret->fd = disk->fd;
 	info->readonly = disk->readonly;
+	info->write_cache = true;
+	info->fua = true;
+	info->transfer_max_bytes = TRANSFER_MAX_BYTES;
+	info->physical_block_bytes = HOST_BLOCK_BYTES;
 	info->logical_block_bytes = SECTOR_BYTES;
 	info->memory_align_bytes = SECTOR_BYTES;
 	if (disk->direct)
@@ -90,8 +101,11 @@ static int probe_disk(const struct rt_launch_disk *disk, struct rt_blk_disk *ret
 		return -EINVAL;
 	info->size_bytes = disk->size_bytes -
 			   disk->size_bytes % info->logical_block_bytes;
-	info->discard = !disk->readonly && holes_work(disk->fd,
-						      disk->size_bytes);
+	if (!disk->readonly && holes_work(disk->fd, disk->size_bytes)) {
+		info->discard_max_bytes = RANGE_MAX_BYTES;
+		info->zero_max_bytes = RANGE_MAX_BYTES;
+		info->discard_unit_bytes = HOST_BLOCK_BYTES;
+	}
 	return 0;
 }
 
@@ -231,8 +245,12 @@ static void do_without_io_uring(unsigned int started)
 		close(rt_blk.rings[started].fd);
 	for (unsigned int i = 0; i < rt_blk.ring_count; i++)
 		rt_blk_ring_init_synchronous(&rt_blk.rings[i]);
-	for (unsigned int i = 0; i < rt_blk.disk_count; i++)
-		rt_blk.disks[i].info.discard = false;
+	for (unsigned int i = 0; i < rt_blk.disk_count; i++) {
+		if (rt_blk.disks[i].vhost)
+			continue;
+		rt_blk.disks[i].info.discard_max_bytes = 0;
+		rt_blk.disks[i].info.zero_max_bytes = 0;
+	}
 }
 
 const struct rt_blk_carrier *rt_blk_carrier;
@@ -268,6 +286,13 @@ int rt_blk_start(const struct rt_launch_disk *disks, unsigned int disk_count,
 			    "too many disks");
 	rt_blk.failure = NULL;
 	for (unsigned int i = 0; i < disk_count; i++) {
+		if (disks[i].vhost) {
+			err = rt_blk_vhost_start(&disks[i], i, error, error_size);
+			if (err)
+				return err;
+			continue;
+		}
+		rt_blk.file_count++;
 		err = probe_disk(&disks[i], &rt_blk.disks[i]);
 		if (err)
 			return fail(error, error_size, err, i,

@@ -41,8 +41,8 @@ static void ring_reset(struct rt_blk_ring *ring, int fd)
 	ring->sq_tail = 0;
 	ring->cq_head = 0;
 	ring->unsubmitted = 0;
-	ring->done = NULL;
-	ring->done_last = &ring->done;
+	ring->out.done = NULL;
+	ring->out.done_last = &ring->out.done;
 	slots_init(ring);
 }
 

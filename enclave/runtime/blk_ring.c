@@ -19,8 +19,6 @@ enum { ERRNO_MAX = 4095 };
 
 _Static_assert((int)NO_SLOT <= UINT16_MAX, "a slot number is 16 bits wide");
 
-struct rt_blk rt_blk;
-
 static uint32_t read_host(const uint32_t *untrusted)
 {
 	return __atomic_load_n(untrusted, __ATOMIC_ACQUIRE);
@@ -38,38 +36,6 @@ static void shut_down(const char *why)
 const char *rt_blk_failure(void)
 {
 	return __atomic_load_n(&rt_blk.failure, __ATOMIC_ACQUIRE);
-}
-
-unsigned int rt_blk_disk_count(void)
-{
-	return rt_blk.disk_count;
-}
-
-const struct rt_blk_disk_info *rt_blk_disk(unsigned int disk)
-{
-	return disk < rt_blk.disk_count ? &rt_blk.disks[disk].info : NULL;
-}
-
-unsigned int rt_blk_ring_count(void)
-{
-	return rt_blk.ring_count;
-}
-
-int rt_blk_ring_fd(unsigned int ring)
-{
-	return rt_blk.rings[ring].fd;
-}
-
-void rt_blk_stats_read(struct rt_blk_stats *ret)
-{
-	unsigned long long *sum = (unsigned long long *)ret;
-	size_t words = sizeof(*ret) / sizeof(*sum);
-
-	for (size_t w = 0; w < words; w++) {
-		sum[w] = 0;
-		for (unsigned int r = 0; r < rt_blk.ring_count; r++)
-			sum[w] += ((unsigned long long *)&rt_blk.rings[r].stats)[w];
-	}
 }
 
 /* ---- Slots: what is in flight ---- */
@@ -104,17 +70,6 @@ static unsigned int slot_lookup(const struct rt_blk_ring *ring,
 	return index;
 }
 
-void rt_blk_request_finish(struct rt_blk_ring *ring,
-			   struct rt_blk_request *request, int result)
-{
-	request->result = result;
-	request->next = NULL;
-	*ring->done_last = request;
-	ring->done_last = &request->next;
-	if (result)
-		ring->stats.failed++;
-}
-
 /*
  * Nothing of what the host says counts any more, so what it may still owe us
  * is failed here. It can also still write into the pages of these requests;
@@ -128,7 +83,7 @@ static void fail_in_flight(struct rt_blk_ring *ring)
 		if (!request)
 			continue;
 		slot_free(ring, i);
-		rt_blk_request_finish(ring, request, -EIO);
+		rt_blk_request_finish(&ring->out, request, -EIO);
 	}
 	ring->unsubmitted = 0;
 }
@@ -220,33 +175,23 @@ static void sq_push(struct rt_blk_ring *ring, unsigned int index)
 	ring->unsubmitted++;
 }
 
-static void count(struct rt_blk_ring *ring,
-		  const struct rt_blk_request *request)
+int rt_blk_ring_queue(struct rt_blk_ring *ring, struct rt_blk_request *request)
 {
-	ring->stats.requests[request->op]++;
-	if (request->op == RT_BLK_READ)
-		ring->stats.read_bytes += request->bytes;
-	else if (request->op == RT_BLK_WRITE)
-		ring->stats.written_bytes += request->bytes;
-}
-
-int rt_blk_queue(unsigned int ring_index, struct rt_blk_request *request)
-{
-	struct rt_blk_ring *ring = &rt_blk.rings[ring_index];
-	unsigned int index = ring->first_free;
+	unsigned int index;
 
 	if (rt_blk_failure())
 		return -EIO;
 	request->retries = 0;
 	if (ring->fd < 0) {
-		count(ring, request);
-		rt_blk_request_finish(ring, request,
+		rt_blk_request_count(&ring->out, request);
+		rt_blk_request_finish(&ring->out, request,
 				      rt_blk_sync_run(ring, request));
 		return 0;
 	}
+	index = ring->first_free;
 	if (index == NO_SLOT)
 		return -EBUSY;
-	count(ring, request);
+	rt_blk_request_count(&ring->out, request);
 	ring->first_free = ring->slots[index].next_free;
 	ring->slots[index].request = request;
 	ring->in_flight++;
@@ -268,7 +213,7 @@ static void enter(struct rt_blk_ring *ring, unsigned int flags)
 		submitted = ring->enter(ring->fd, ring->unsubmitted, 0, flags);
 	else
 		submitted = hostcall_io_uring_enter(ring->fd, ring->unsubmitted, 0, flags);
-	ring->stats.enters++;
+	ring->out.stats.enters++;
 	/* Out of memory, or busy: the poller comes back. */
 	if (submitted == -EAGAIN || submitted == -EBUSY || submitted == -EINTR)
 		return;
@@ -288,10 +233,8 @@ static bool host_deferred_work(const struct rt_blk_ring *ring)
 	return read_host(ring->untrusted_sq_flags) & IORING_SQ_TASKRUN;
 }
 
-void rt_blk_commit(unsigned int ring_index)
+void rt_blk_ring_commit(struct rt_blk_ring *ring)
 {
-	struct rt_blk_ring *ring = &rt_blk.rings[ring_index];
-
 	if (ring->unsubmitted && !rt_blk_failure())
 		enter(ring, host_deferred_work(ring) ? IORING_ENTER_GETEVENTS : 0);
 }
@@ -385,10 +328,10 @@ static bool take_completion(struct rt_blk_ring *ring)
 	switch (judge(request, res, &result)) {
 	case FINISHED:
 		slot_free(ring, index);
-		rt_blk_request_finish(ring, request, result);
+		rt_blk_request_finish(&ring->out, request, result);
 		return true;
 	case AGAIN:
-		ring->stats.resubmitted++;
+		ring->out.stats.resubmitted++;
 		ring->slots[index].generation++;
 		sq_push(ring, index);
 		return true;
@@ -414,11 +357,9 @@ static void take_completions(struct rt_blk_ring *ring)
 			 __ATOMIC_RELEASE);
 }
 
-bool rt_blk_pending(unsigned int ring_index, bool own)
+bool rt_blk_ring_pending(const struct rt_blk_ring *ring, bool own)
 {
-	const struct rt_blk_ring *ring = &rt_blk.rings[ring_index];
-
-	if (__atomic_load_n(&ring->done, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&ring->out.done, __ATOMIC_RELAXED))
 		return true;
 	if (!__atomic_load_n(&ring->in_flight, __ATOMIC_RELAXED))
 		return false;
@@ -431,19 +372,8 @@ bool rt_blk_pending(unsigned int ring_index, bool own)
 		       host_deferred_work(ring));
 }
 
-static struct rt_blk_request *take_done(struct rt_blk_ring *ring)
+struct rt_blk_request *rt_blk_ring_reap(struct rt_blk_ring *ring, bool own)
 {
-	struct rt_blk_request *done = ring->done;
-
-	ring->done = NULL;
-	ring->done_last = &ring->done;
-	return done;
-}
-
-struct rt_blk_request *rt_blk_reap(unsigned int ring_index, bool own)
-{
-	struct rt_blk_ring *ring = &rt_blk.rings[ring_index];
-
 	if (ring->in_flight && !rt_blk_failure()) {
 		if (own && (ring->unsubmitted || host_deferred_work(ring)))
 			enter(ring, IORING_ENTER_GETEVENTS);
@@ -454,5 +384,5 @@ struct rt_blk_request *rt_blk_reap(unsigned int ring_index, bool own)
 	}
 	if (ring->in_flight && rt_blk_failure())
 		fail_in_flight(ring);
-	return take_done(ring);
+	return rt_blk_take_done(&ring->out);
 }

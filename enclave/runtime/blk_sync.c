@@ -34,7 +34,7 @@ static int transfer(struct rt_blk_ring *ring, int fd,
 	while (request->bytes) {
 		long moved = transfer_once(fd, request);
 
-		ring->stats.enters++;
+		ring->out.stats.enters++;
 		if ((moved == -EINTR || moved == -EAGAIN) &&
 		    request->retries++ < RT_BLK_RETRIES)
 			continue;
@@ -44,7 +44,7 @@ static int transfer(struct rt_blk_ring *ring, int fd,
 			return -EIO;
 		if ((uint64_t)moved == request->bytes)
 			return 0;
-		ring->stats.resubmitted++;
+		ring->out.stats.resubmitted++;
 		rt_blk_request_advance(request, moved);
 	}
 	return 0;
@@ -64,6 +64,6 @@ int rt_blk_sync_run(struct rt_blk_ring *ring, struct rt_blk_request *request)
 			return err;
 	}
 	synced = hostcall_fdatasync(fd);
-	ring->stats.enters++;
+	ring->out.stats.enters++;
 	return synced < 0 && synced >= -4095 ? synced : synced ? -EIO : 0;
 }

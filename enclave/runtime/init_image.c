@@ -185,6 +185,14 @@ static void read_signature(const char *fingerprint, struct image *ret)
 
 /* ---- The verity superblock: cryptsetup's lib/verity/verity.c ---- */
 
+static bool all_zero(const unsigned char *bytes, size_t from, size_t to)
+{
+	while (from < to)
+		if (bytes[from++])
+			return false;
+	return true;
+}
+
 static void read_superblock(struct image *ret)
 {
 	unsigned char block[SECTOR];
@@ -196,7 +204,8 @@ static void read_superblock(struct image *ret)
 	    le(block + 8, 4) != 1 || le(block + 12, 4) != 1 ||
 	    !text_equal((char *)block + 32, "sha256") ||
 	    le(block + 64, 4) != IMAGE_BLOCK || le(block + 68, 4) != IMAGE_BLOCK ||
-	    le(block + 80, 2) != 32)
+	    le(block + 80, 2) != 32 || !all_zero(block, 38, 64) ||
+	    !all_zero(block, 82, 88) || !all_zero(block, 120, sizeof(block)))
 		fail("verity superblock: damaged, or of another kind than rkt-io-disk's");
 	if (le(block + 72, 8) != ret->data_blocks)
 		fail("verity superblock: it covers another size than that of the root partition");

@@ -16,6 +16,7 @@ struct rt_launch_disk {
 	int fd;
 	bool readonly;
 	bool direct;		/* opened with O_DIRECT */
+	bool vhost;		/* a socket: abi/vhost_disk.h */
 	uint64_t size_bytes;
 };
 

@@ -165,6 +165,10 @@ static int check_disk(struct rt_launch_check *p, struct rt_launch_disk *disk)
 
 	if (flags < 0 || fstat(disk->fd, &st))
 		return rt_launch_refuse(p, "descriptor %d: %s", disk->fd, strerror(errno));
+	if (disk->vhost && !S_ISSOCK(st.st_mode))
+		return rt_launch_refuse(p, "descriptor %d is not a socket", disk->fd);
+	if (disk->vhost)
+		return 0;
 	if ((flags & O_ACCMODE) == O_WRONLY ||
 	    (!disk->readonly && (flags & O_ACCMODE) != O_RDWR))
 		return rt_launch_refuse(p, "descriptor %d is not open for %s", disk->fd,
@@ -196,10 +200,11 @@ int rt_launch_disk(struct rt_launch_check *p, const char *value)
 	if (!next_field(&rest, fd, sizeof(fd)) ||
 	    !next_field(&rest, access, sizeof(access)) ||
 	    !next_field(&rest, cache, sizeof(cache)) || *rest)
-		return rt_launch_refuse(p, "'%.64s' is not FD:rw|ro:direct|buffered", value);
+		return rt_launch_refuse(p, "'%.64s' is not FD:rw|ro:direct|buffered|vhost-user", value);
 	disk->direct = !strcmp(cache, "direct");
-	if (!disk->direct && strcmp(cache, "buffered"))
-		return rt_launch_refuse(p, "'%s' is neither direct nor buffered", cache);
+	disk->vhost = !strcmp(cache, "vhost-user");
+	if (!disk->direct && !disk->vhost && strcmp(cache, "buffered"))
+		return rt_launch_refuse(p, "'%s' is neither direct, buffered nor vhost-user", cache);
 	if (parse_fd(p, fd, &disk->fd) ||
 	    parse_access(p, access, &disk->readonly) || check_disk(p, disk))
 		return -EINVAL;

@@ -39,12 +39,22 @@ static void add_disks(struct rt_filter_config *config, const struct rt_launch *l
 {
 	unsigned int i;
 
-	if (rt_blk_uses_io_uring()) {
-		for (i = 0; i < rt_blk_ring_count(); i++)
+	for (i = 0; i < rt_blk_ring_count(); i++) {
+		if (rt_blk_ring_disk(i) >= 0)
+			rt_fd_set_add(&config->readable, rt_blk_ring_fd(i));
+		else if (rt_blk_uses_io_uring())
 			rt_fd_set_add(&config->rings, rt_blk_ring_fd(i));
-		return;
+		if (rt_blk_ring_kick_fd(i) >= 0)
+			rt_fd_set_add(&config->writable, rt_blk_ring_kick_fd(i));
 	}
 	for (i = 0; i < launch->disk_count; i++) {
+		if (launch->disks[i].vhost) {
+			rt_fd_set_add(&config->readable, launch->disks[i].fd);
+			rt_fd_set_add(&config->writable, launch->disks[i].fd);
+			continue;
+		}
+		if (rt_blk_uses_io_uring())
+			continue;
 		rt_fd_set_add(&config->readable, launch->disks[i].fd);
 		rt_fd_set_add(&config->synced, launch->disks[i].fd);
 		if (!launch->disks[i].readonly)

@@ -69,10 +69,11 @@ static void print_blk(void)
 	struct rt_blk_stats s;
 
 	rt_blk_stats_read(&s);
-	print("rkt-io: blocks read %llu (%llu bytes), written %llu (%llu bytes), flushes %llu; not direct: %llu calls of %s\n",
+	print("rkt-io: blocks read %llu (%llu bytes), written %llu (%llu bytes), flushes %llu; files, not direct: %llu calls of %s; vhost-user, direct: %llu kicks, %llu looks\n",
 		s.requests[RT_BLK_READ], s.read_bytes, s.requests[RT_BLK_WRITE],
 		s.written_bytes, s.requests[RT_BLK_FLUSH], s.enters,
-		rt_blk_uses_io_uring() ? "io_uring" : "preadv2, pwritev2 and fdatasync");
+		rt_blk_uses_io_uring() ? "io_uring" : "preadv2, pwritev2 and fdatasync",
+		s.kicks, s.looks);
 }
 
 static void print_baseline(void)

@@ -139,9 +139,9 @@ static int hand_over(struct virtio_link *link, struct front_queue *q, uint32_t i
 		.request = VHOST_SET_VRING_ADDR,
 		.addr = {
 			.index = index,
-			.desc = (uintptr_t)q->desc,
-			.used = (uintptr_t)q->host_used,
-			.avail = (uintptr_t)q->avail,
+			.desc = (uintptr_t)q->vq.desc,
+			.used = (uintptr_t)q->vq.host_used,
+			.avail = (uintptr_t)q->vq.avail,
 		},
 	};
 	int err = tell_state(link, VHOST_SET_VRING_NUM, index, FRONT_RING);
@@ -191,7 +191,7 @@ static void front_disconnected(struct virtio_link *link)
 	struct front *front = front_of(link);
 
 	/* Frames that nobody took are lost, and TCP sends them again. */
-	front->queue[VIRTIO_TX].dropped += front->queue[VIRTIO_TX].in_flight;
+	front->queue[VIRTIO_TX].dropped += front->queue[VIRTIO_TX].vq.in_flight;
 	for (int i = 0; i < VIRTIO_RINGS; i++)
 		front_queue_reset(&front->queue[i]);
 }

@@ -3,45 +3,26 @@
 #ifndef RT_VIRTIO_FRONT_H
 #define RT_VIRTIO_FRONT_H
 
-#include <linux/virtio_ring.h>
 #include <stdint.h>
 
 #include "virtio_link.h"
+#include "virtqueue.h"
 
 struct rte_mbuf;
 struct rte_mempool;
 
 enum { FRONT_RING = 256 };
 
-/*
- * Whatever the driver must know of an entry stands here, in private memory:
- * the rings in the DMA region are written to, and read only for what the other
- * end says, once and checked against this.
- */
-struct front_slot {
-	struct rte_mbuf *mbuf;	/* of the frame that begins here; NULL: not a head in flight */
-	uint32_t bytes;		/* that may be written into it */
-	uint16_t count;		/* descriptors of the chain */
-	uint16_t next;		/* in the chain, or in the list of free ones */
-};
-
 struct front_queue {
 	struct virtio_link *link;
 	struct rte_mempool *pool;
 	uint16_t port;
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *host_used;
-	uint16_t avail_next;
-	uint16_t used_next;
-	uint16_t in_flight;	/* chains that the other end has */
-	uint16_t free_head;
-	uint16_t free_count;
+	struct virtqueue vq;
 	bool armed;
 	uint16_t kicked_at;	/* host_used->idx at the last kick */
 	uint64_t kick_tsc;	/* and when that was; 0: never */
 	int kick, call;		/* eventfds, the same for every back end */
-	struct front_slot slot[FRONT_RING];
+	struct virtqueue_slot slot[FRONT_RING];	/* owners are mbufs */
 	uint64_t kicks, full, dropped;
 };
 

@@ -214,12 +214,12 @@ static const struct tap_dev_ops port_ops = {
 static int make_front_queue(struct front_queue *q)
 {
 	q->link = &front.link;
-	q->desc = rt_dma_alloc(DMA_PAGE);
-	q->avail = rt_dma_alloc(DMA_PAGE);
-	q->host_used = rt_dma_alloc(DMA_PAGE);
+	q->vq.desc = rt_dma_alloc(DMA_PAGE);
+	q->vq.avail = rt_dma_alloc(DMA_PAGE);
+	q->vq.host_used = rt_dma_alloc(DMA_PAGE);
 	q->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	q->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!q->desc || !q->avail || !q->host_used || q->kick < 0 || q->call < 0)
+	if (!q->vq.desc || !q->vq.avail || !q->vq.host_used || q->kick < 0 || q->call < 0)
 		return -ENOMEM;
 	front_queue_reset(q);
 	return 0;

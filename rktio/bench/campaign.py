@@ -17,6 +17,7 @@ from typing import Any
 
 from rktio.bench import closure, environment, results
 from rktio.bench.parsers import Figures
+from rktio.bench.remote import Remote
 from rktio.bench.scenario import Scenario, Topology
 from rktio.bench.systems import SYSCTL, Station, System, run_once
 from rktio.bench.veth import QDISC
@@ -38,6 +39,7 @@ class Plan:
     length: str
     systems: tuple[System, ...] | None = None  # None: those that each scenario is about
     cpus: int = 1
+    remote: Remote | None = None
 
     def systems_of(self, scenario: Scenario) -> tuple[System, ...]:
         """Return the systems that a scenario runs on, in their order."""
@@ -128,8 +130,10 @@ def _measure(
         guest = guest_of(scenario)
         record = document["scenarios"][scenario.name]
         record["versions"] = guest.versions(scenario.packages) | _client_version(scenario)
+        if plan.remote:
+            record["versions"] |= plan.remote.describe()
         with closure.scratch_directory() as scratch:
-            station = Station(scenario, guest, scratch, plan.cpus)
+            station = Station(scenario, guest, scratch, plan.cpus, remote=plan.remote)
             for turn in turns:
                 progress.note(f"{scenario.name}, {turn.system}, {clock.left()}")
                 sample = _sample(station, turn, document, runner)
@@ -146,9 +150,8 @@ def _client_version(scenario: Scenario) -> dict[str, str]:
     packages = scenario.client_packages
     if not packages:
         return {}
-    if scenario.topology is Topology.PAIR:
-        from rktio.bench.guest import guest_of
-        from rktio.bench.pair import client_scenario
+    if scenario.topology in (Topology.PAIR, Topology.REMOTE):
+        from rktio.bench.guest import client_scenario, guest_of
 
         found = guest_of(client_scenario(scenario)).versions(packages)
         return {f"client {name}": version for name, version in found.items()}

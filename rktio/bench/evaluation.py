@@ -14,6 +14,7 @@ from rktio.common.errors import RktioError
 
 if TYPE_CHECKING:
     from rktio.bench import scenario
+    from rktio.bench.remote import Remote
     from rktio.bench.systems import System
 
 QUICK_RUNS = 5
@@ -38,6 +39,14 @@ def add_commands(add: Adder) -> None:
     full = add("full", help="every scenario in its full length, and the report (needs root)")
     _add_run_options(full, out_required=False)
     full.set_defaults(function=lambda args: _measure(args, None, quick=False))
+    flame = add("flame", help="where the cycles of a scenario go (needs root)")
+    flame.add_argument("scenario", help="a name that `rkt-io bench list` prints, or NAME@pair")
+    flame.add_argument("--case", metavar="NAME", help="default its first one")
+    flame.add_argument("--systems", metavar="NAME,...", default="native,direct")
+    flame.add_argument("--seconds", type=int, default=5, help="of the load (default 5)")
+    flame.add_argument("--out", metavar="DIR", type=Path, required=True, help="the result set")
+    flame.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    flame.set_defaults(function=_flame)
     report = add("report", help="write the page and pictures of a result set")
     report.add_argument("results", metavar="DIR", type=Path)
     report.add_argument("--json", action="store_true", help="print the goals; write nothing")
@@ -60,6 +69,8 @@ def _add_run_options(command: argparse.ArgumentParser, *, out_required: bool) ->
     add("--systems", metavar="NAME,...", help="default native,direct,native-aa")
     add("--cpus", type=int, default=1, metavar="N", help="cores of the server (default 1)")
     add("--topology", choices=TOPOLOGIES, default="all", help="of scenarios with a network")
+    add("--remote", metavar="USER@HOST", help="run the clients there, by ssh (topology remote)")
+    add("--ssh-config", metavar="FILE", type=Path, help="for ssh -F")
     add("--debug", action="store_true", help="show where an error came from")
 
 
@@ -76,22 +87,44 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace, names: Sequence[str] | None, *, quick: bool) -> int:
-    from rktio.bench import campaign, systems
+    from rktio.bench import campaign, scenario, systems
 
     runs = args.runs if args.runs is not None else QUICK_RUNS if quick else FULL_RUNS
     if runs < 1:
         raise RktioError(f"--runs {runs} is not at least 1")
     chosen = None if args.systems is None else _systems(args.systems)
+    remote = _remote(args)
     scenarios = tuple(_scenarios(names, args.topology, quick=quick))
+    if remote:
+        found = (scenario.with_remote_client(each) for each in scenarios)
+        scenarios = tuple({each.name: each for each in found if each}.values())
     if not scenarios:
-        raise RktioError(f"none of these scenarios has topology {args.topology}")
+        topology = "remote" if remote else args.topology
+        raise RktioError(f"none of these scenarios has topology {topology}")
     systems.check_permitted()
     length = "quick" if quick else "full"
     folder = args.out or Path("results") / f"{datetime.now(UTC):%Y-%m-%d}-{length}"
-    plan = campaign.Plan(scenarios, runs, length, chosen, args.cpus)
+    plan = campaign.Plan(scenarios, runs, length, chosen, args.cpus, remote)
     for line in campaign.carry_out(plan, folder):
         print(f"rkt-io: failed: {line}", file=sys.stderr)
     return _write(folder, None)
+
+
+def _remote(args: argparse.Namespace) -> Remote | None:
+    from rktio.bench.remote import Remote
+
+    if args.remote is None:
+        if args.ssh_config is not None:
+            raise RktioError("--ssh-config belongs to --remote USER@HOST")
+        return None
+    if "@" not in args.remote or args.remote.startswith("-"):
+        raise RktioError(f"--remote {args.remote} is not USER@HOST")
+    if args.topology not in ("all", "host-client"):
+        raise RktioError(
+            "two enclaves on two machines need network cards of their own",
+            hint="--remote runs ordinary clients; leave --topology out",
+        )
+    return Remote(args.remote, args.ssh_config)
 
 
 def _scenarios(
@@ -126,6 +159,22 @@ def _systems(text: str) -> tuple[System, ...]:
             )
         found.append(systems.System(name))
     return tuple(dict.fromkeys(found))
+
+
+def _flame(args: argparse.Namespace) -> int:
+    from rktio.bench import flame, scenario, systems
+
+    found = scenario.load(args.scenario, quick=True)
+    case = args.case or found.cases[0].name
+    cases = [each for each in found.cases if each.name == case]
+    if not cases:
+        known = ", ".join(each.name for each in found.cases)
+        raise RktioError(f"{found.name} has no case {case!r}", hint=f"one of {known}")
+    chosen = _systems(args.systems)
+    systems.check_permitted()
+    for system in chosen:
+        print(flame.record(found, cases[0], system, args.seconds, args.out))
+    return 0
 
 
 def _report(args: argparse.Namespace) -> int:

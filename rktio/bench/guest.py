@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rktio.bench import sources
@@ -57,6 +57,18 @@ def guest_of(scenario: Scenario) -> Guest:
     if not guest.tree.exists():
         _extract(guest)
     return guest
+
+
+def client_scenario(scenario: Scenario) -> Scenario:
+    """Return what the guest at the client's end is made of."""
+    return replace(
+        scenario,
+        packages=scenario.client_packages or ("libc-bin",),
+        built=scenario.programs_of_client,
+        filled={},
+        memory="512M",
+        disk="2G",
+    )
 
 
 def _create(image: Path, scenario: Scenario, binaries: dict[str, Path]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
 from rktio.bench import cputime, parsers, placement, systems
-from rktio.bench.guest import guest_of
+from rktio.bench.guest import client_scenario, guest_of
 from rktio.bench.parsers import Figures
 from rktio.bench.scenario import Case, Scenario
 from rktio.bench.systems import SYSCTL, Station, System
@@ -28,7 +28,6 @@ SERVER, CLIENT = IPv4Interface("10.231.3.1/24"), IPv4Interface("10.231.3.2/24")
 ADDRESSES = {"server": str(SERVER.ip), "peer": str(CLIENT.ip)}
 READY = b"await: ready\n"
 SERVED_KINDS = ("server",)
-CLIENT_MEMORY = "512M"
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,6 @@ def run_once(station: Station, system: System) -> dict[str, Figures]:
             found |= _served(station.switched(alike[0]), system, alike)
         return found
     return {case.name: _program(station.switched(case), system, case) for case in cases}
-
-
-def client_scenario(scenario: Scenario) -> Scenario:
-    """Return what the guest at the client's end is made of."""
-    return replace(
-        scenario,
-        packages=scenario.client_packages or ("libc-bin",),
-        built=scenario.programs_of_client,
-        filled={},
-        memory=CLIENT_MEMORY,
-        disk="2G",
-    )
 
 
 def cores_of_client(server: Sequence[int]) -> tuple[int, ...]:
@@ -84,7 +71,8 @@ def _served(station: Station, system: System, cases: Sequence[Case]) -> dict[str
         if scenario.before:
             _client(ends.second, system, cases[0], scenario.before)
         for case in cases:
-            found[case.name] = _load(ends.second, system, case, server)
+            with station.observed(server.pid):
+                found[case.name] = _load(ends.second, system, case, server)
     return found
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rktio.bench import campaign, goals, page, results, tables
+from rktio.bench import campaign, flame, goals, page, results, tables
 
 PAGE_NAME = "report.html"
 PICTURES_NAME = "pictures"
@@ -24,6 +24,8 @@ def write(folder: Path, *, against: Path | None = None) -> Path:
         changes = list(tables.changes(results.load(against), document))
     (folder / PICTURES_NAME).mkdir(exist_ok=True)
     drawn = pictures.draw_all(document, judged, folder / PICTURES_NAME)
+    for name, graphs in flame.pictures(folder).items():
+        drawn[name] = drawn.get(name, "") + graphs
     target = folder / PAGE_NAME
     target.write_text(page.render(document, judged, drawn, campaign.failures(document), changes))
     return target

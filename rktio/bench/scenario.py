@@ -42,6 +42,7 @@ class Topology(StrEnum):
     ALONE = "alone"  # there is no network
     HOST_CLIENT = "host-client"  # an ordinary process of the host
     PAIR = "pair"  # a program on the same system, on a core of its own
+    REMOTE = "remote"  # an ordinary process of another machine
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,15 @@ def variants(scenario: Scenario) -> tuple[Scenario, ...]:
 
 def result_name(name: str, topology: str) -> str:
     """Return what results call a scenario in a topology."""
-    return f"{name}@pair" if topology == Topology.PAIR else name
+    return f"{name}@{topology}" if topology in (Topology.PAIR, Topology.REMOTE) else name
+
+
+def with_remote_client(scenario: Scenario) -> Scenario | None:
+    """Return a scenario as it is run against another machine, if it has a client."""
+    if scenario.kind != "server" or Topology.HOST_CLIENT not in scenario.topologies:
+        return None
+    name = result_name(scenario.name.partition("@")[0], Topology.REMOTE)
+    return replace(scenario, name=name, topology=Topology.REMOTE)
 
 
 def read(path: Path, *, quick: bool) -> Scenario:

@@ -13,19 +13,21 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Interface
 from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 from rktio.bench import cputime, parsers, placement
 from rktio.bench.closure import scratch_copy
-from rktio.bench.guest import Guest
+from rktio.bench.guest import Guest, client_scenario, guest_of
 from rktio.bench.parsers import Figures
+from rktio.bench.remote import Remote
+from rktio.bench.remote import cpu_seconds as remote_cpu_seconds
 from rktio.bench.scenario import SWITCHES, Case, Scenario, Topology
 from rktio.bench.sources import built, is_ours
 from rktio.bench.veth import server_behind_veth
@@ -74,6 +76,14 @@ class System(StrEnum):
 PLANNED = ("sync", "switchless", "libos-host")
 
 
+Observer = Callable[[int], AbstractContextManager[None]]
+# An observed program prints where its files are mapped: also in an enclave, whose own
+# /proc/PID/maps it is. Some time after the start, when it has loaded what it needs.
+TELLING_MAPS = (
+    '(for d in 0.3 0.7 1 2; do sleep $d; cat /proc/$$/maps; done) >&2 2>/dev/null & exec "$@"'
+)
+
+
 @dataclass
 class Station:
     """What one scenario's runs share: its guest, cores and a folder for their files."""
@@ -89,6 +99,9 @@ class Station:
     net_words: str = ""  # what of its network is switched off
     poll: str = "adaptive"
     read_only: bool = False  # the guest's own files serve, and nothing is written to them
+    remote: Remote | None = None  # where clients run, instead of here
+    observer: Observer | None = None  # given the process of the system under test
+    errors: IO[bytes] | None = None  # where an observed program tells its mappings
     _copies: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -110,6 +123,10 @@ class Station:
         folder.mkdir(exist_ok=True, parents=True)
         return folder
 
+    def observed(self, pid: int) -> AbstractContextManager[None]:
+        """Observe a process for as long as it does what is measured."""
+        return self.observer(pid) if self.observer else nullcontext()
+
     def switched(self, case: Case) -> Station:
         """Return the station with what the words of a case say about the enclave."""
         words = case.words
@@ -130,6 +147,9 @@ def run_once(station: Station, system: System) -> dict[str, Figures]:
             from rktio.bench import pair
 
             return pair.run_once(station, system)
+        if station.remote:
+            networks = (str(DIRECT_ADDRESS.network), str(NATIVE_ADDRESS.network))
+            stack.enter_context(station.remote.routed(networks))
         if station.scenario.sink_port:
             stack.enter_context(_sink(station.scenario.sink_port))
         if station.scenario.kind == "program":
@@ -150,7 +170,10 @@ def program(
     """Run a program to its end and return what it printed as figures."""
     command = case.fill(station.scenario.command, addresses or _addresses(system))
     before, started = cputime.children_seconds(), time.monotonic()
-    with started_on(station, system, command, output=subprocess.PIPE) as process:
+    with (
+        started_on(station, system, command, output=subprocess.PIPE) as process,
+        station.observed(process.pid),
+    ):
         output = outcome(process, deadline(case), system)
     cpu = cputime.children_seconds() - before
     figures = parsers.parse(station.scenario.parser, output)
@@ -229,33 +252,51 @@ def _left_alone(pid: int, seconds: float) -> Figures:
 
 def _load(station: Station, case: Case, pid: int, addresses: Mapping[str, str]) -> Figures:
     """Run the client once; CPU time of both ends is taken over the same time."""
-    server, client = cputime.tree_seconds(pid), cputime.children_seconds()
+    server = cputime.tree_seconds(pid)
     started = time.monotonic()
-    output = _client(station, case, station.scenario.client, addresses)
+    with station.observed(pid):
+        output, client = _client(station, case, station.scenario.client, addresses)
     wall = time.monotonic() - started
-    client, server = cputime.children_seconds() - client, cputime.tree_seconds(pid) - server
+    server = cputime.tree_seconds(pid) - server
     figures = parsers.parse(station.scenario.parser, output)
     return {"client_cpu": (client / wall, "cores")} | figures | cpu_figure(figures, server, wall)
 
 
 def _client(
     station: Station, case: Case, command: tuple[str, ...], addresses: Mapping[str, str]
-) -> str:
-    """Run a client on the host, on the cores that the server has not; its output."""
+) -> tuple[str, float]:
+    """Run a client on the cores that the server has not; its output, and its CPU time."""
     program, *words = case.fill(command, addresses)
+    if station.remote:
+        return _remote_client(station, station.remote, [program, *words], deadline(case))
     path = (
         built(program)
         if is_ours(program)
         else require(program, (*station.scenario.client_packages, program)[0])
     )
     cores = placement.client_cores(station.server_cores)
+    before = cputime.children_seconds()
     process = popen(
         placement.placed([path, *words], cores),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    return outcome(process, deadline(case), f"client {program}")
+    output = outcome(process, deadline(case), f"client {program}")
+    return output, cputime.children_seconds() - before
+
+
+def _remote_client(
+    station: Station, remote: Remote, command: Sequence[str], seconds: float
+) -> tuple[str, float]:
+    folder = remote.push(guest_of(client_scenario(station.scenario)))
+    process = remote.client(folder, CHROOT, command, ENVIRONMENT, seconds)
+    output, errors = process.communicate()
+    told = errors.decode(errors="replace")
+    if process.returncode:
+        last = " / ".join(told.strip().splitlines()[-STDERR_LINES_SHOWN:])
+        raise RktioError(f"client {command[0]} on {remote.target}: {process.returncode}: {last}")
+    return output.decode(errors="replace"), remote_cpu_seconds(told)
 
 
 def cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Figures:
@@ -270,6 +311,8 @@ def cpu_figure(figures: Figures, cpu_seconds: float, wall_seconds: float) -> Fig
 def started_on(
     station: Station, system: System, command: Sequence[str], *, output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
+    if station.observer:
+        command = ["/bin/sh", "-c", TELLING_MAPS, "sh", *command]
     start = _start_direct if system is System.DIRECT else _start_native
     with start(station, system, command, output) as process:
         try:
@@ -308,7 +351,7 @@ def _start_native(
             placement.placed(words, station.server_cores),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=_errors(output),
+            stderr=_errors(station, output),
             env={**ENVIRONMENT, placement.MARK: mark},
         )
 
@@ -335,6 +378,7 @@ def _start_direct(
         net=net if station.scenario.network else NetOptions.none(),
         env=ENVIRONMENT,
         sysctl=SYSCTL if station.scenario.network else {},
+        insecure_no_lockdown=station.observer is not None,  # else nobody may look
     )
     with prepared(options) as launch:
         process = popen(
@@ -342,14 +386,16 @@ def _start_direct(
             pass_fds=launch.fds,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=_errors(output),
+            stderr=_errors(station, output),
             env={},
         )
     yield process
 
 
-def _errors(output: int) -> int:
+def _errors(station: Station, output: int) -> int | IO[bytes]:
     """Return where stderr goes: a pipe only where it is read, else to where stdout goes."""
+    if station.errors:
+        return station.errors
     return subprocess.PIPE if output == subprocess.PIPE else subprocess.STDOUT
 
 

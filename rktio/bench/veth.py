@@ -120,6 +120,8 @@ def _connect(pid: int, server: IPv4Interface, sysctl: Mapping[str, str]) -> None
     run([*inside, ip, "addr", "add", str(server), "dev", "eth0"])
     run([*inside, ip, "link", "set", "lo", "up"])
     run([*inside, ip, "link", "set", "eth0", "up"])
+    # As the library OS has it: also clients of other machines get answers.
+    run([*inside, ip, "route", "add", "default", "via", host.partition("/")[0]])
     for key, value in sysctl.items():
         run([*inside, require("sysctl", "procps"), "-qw", f"{key}={value}"])
 

@@ -12,7 +12,7 @@ def check_image(options: RunOptions) -> None:
 
     probe(options.image)
     for disk in options.disks:
-        if disk.mount is not None:
+        if disk.mount is not None and not disk.vhost_user:
             probe(disk.path)
     search_path = options.env.get("PATH", DEFAULT_PATH)
     if not _on_another_disk(options, search_path):

@@ -114,7 +114,7 @@ def _add_disks(root: Parser) -> None:
         "--disk",
         action="append",
         metavar="FILE[,ro][,buffered][,mount=/PATH]",
-        help="one more disk: vdb, vdc, ...",
+        help="one more disk: vdb, vdc, ...; FILE may be vhost-user:SOCKET",
     )
     add("--tmpfs", action="append", metavar="/PATH", help="mount a file system in memory")
 

@@ -19,6 +19,8 @@ STDERR_LINES_SHOWN = 5
 
 Stream = int | IO[bytes] | None
 
+_detached: list[subprocess.Popen[bytes]] = []  # kept, so that the ended ones are waited for
+
 
 def run(
     argv: Sequence[str | Path],
@@ -70,6 +72,24 @@ def popen(
         )
     except OSError as error:
         raise _not_started(command, error) from error
+
+
+def detach(argv: Sequence[str | Path], *, pass_fds: Collection[int]) -> None:
+    """Start a process of its own session that nobody waits for; it ends by itself."""
+    command = [str(word) for word in argv]
+    _detached[:] = [process for process in _detached if process.poll() is None]
+    try:
+        process = subprocess.Popen(
+            command,
+            pass_fds=tuple(pass_fds),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _not_started(command, error) from error
+    _detached.append(process)
 
 
 def require(program: str, package: str) -> Path:

@@ -50,7 +50,7 @@ NET_KEYS = (
     "without",
     "queues",
 )
-DISK_KEYS = ("file", "read-only", "buffered", "mount")
+DISK_KEYS = ("file", "vhost-user", "read-only", "buffered", "mount")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -155,13 +155,17 @@ def _disks(file: Table, folder: Path) -> tuple[Disk, ...] | None:
 
 def _disk(table: Table, folder: Path) -> Disk:
     name = table.string("file")
-    if not name:
+    back_end = table.string("vhost-user")
+    if not name and not back_end:
         raise table.wrong("file", "the path of a disk image")
+    if name and back_end:
+        raise table.wrong("vhost-user", "left out where there is a file")
     return Disk(
-        folder / name,
+        folder / (name or back_end or ""),
         table.boolean("read-only") or False,
         table.string("mount"),
         table.boolean("buffered") or False,
+        back_end is not None,
     )
 
 

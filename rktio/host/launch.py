@@ -17,7 +17,7 @@ from rktio.common.errors import RktioError
 from rktio.common.paths import enclave_binary
 from rktio.host import disks, machine
 from rktio.host.baseline import Io, check_tree, notice
-from rktio.host.options import NetMode, NetOptions, RunOptions, SealedOptions
+from rktio.host.options import Disk, NetMode, NetOptions, RunOptions, SealedOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 
 CheckImage = Callable[[RunOptions], None]
@@ -112,12 +112,19 @@ def _opened_key_file(options: RunOptions, stack: ExitStack) -> int | None:
 
 
 def _opened_disks(options: RunOptions, stack: ExitStack) -> Iterator[OpenDisk]:
-    root = (options.image, options.read_only, options.buffered)
-    extra = [(disk.path, disk.read_only, disk.buffered) for disk in options.disks]
-    for path, read_only, buffered in (root, *extra):
-        disk = disks.open_disk(path, read_only=read_only, buffered=buffered)
-        stack.callback(os.close, disk.fd)
-        yield disk
+    root = Disk(options.image, options.read_only, None, options.buffered)
+    for disk in (root, *options.disks):
+        opened = _opened_disk(disk, options.cpus)
+        stack.callback(os.close, opened.fd)
+        yield opened
+
+
+def _opened_disk(disk: Disk, cpus: int) -> OpenDisk:
+    if not disk.vhost_user:
+        return disks.open_disk(disk.path, read_only=disk.read_only, buffered=disk.buffered)
+    from rktio.host.attendant import attend  # not for an enclave whose disks are files
+
+    return OpenDisk(attend(disk.path, cpus), disk.read_only, direct=False, vhost_user=True)
 
 
 def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tuple[str, ...]]:

@@ -39,6 +39,8 @@ DEFAULT_MEMORY_BYTES = 1 << 30
 DEFAULT_ADDRESSES = ("10.0.1.1/24",)
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+VHOST_USER = "vhost-user:"
+
 SIZE_SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -81,21 +83,25 @@ class Disk:
     """One disk beside the root: vdb, vdc, ... in the order given.
 
     `mount` is where the library OS mounts its file system; None leaves a bare device.
+    `vhost_user` says that `path` is the socket of a back end (vhost-user-blk), not a file.
     """
 
     path: Path
     read_only: bool = False
     mount: str | None = None
     buffered: bool = False
+    vhost_user: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+        if self.vhost_user and self.buffered:
+            raise RktioError(f"disk {self.path}: a back end is neither buffered nor direct")
         if self.mount is not None:
             check_inside_path("a disk's mount point", self.mount)
 
     @classmethod
     def parse(cls, text: str) -> Disk:
-        """Read `FILE[,ro][,buffered][,mount=/PATH]`."""
+        """Read `FILE[,ro][,buffered][,mount=/PATH]`, or `vhost-user:SOCKET` in FILE's place."""
         name, *words = text.split(",")
         read_only = buffered = False
         mount = None
@@ -109,11 +115,13 @@ class Disk:
             else:
                 raise RktioError(
                     f"disk {text!r}: unknown word {word!r}",
-                    hint="write FILE[,ro][,buffered][,mount=/PATH]",
+                    hint="write FILE[,ro][,buffered][,mount=/PATH], or vhost-user:SOCKET[,ro]...",
                 )
+        vhost_user = name.startswith(VHOST_USER)
+        name = name.removeprefix(VHOST_USER)
         if not name:
-            raise RktioError(f"disk {text!r} names no file")
-        return cls(Path(name), read_only, mount, buffered)
+            raise RktioError(f"disk {text!r} names no {'socket' if vhost_user else 'file'}")
+        return cls(Path(name), read_only, mount, buffered, vhost_user)
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,12 @@ SEALED_FSTYPE = "sealed"
 
 @dataclass(frozen=True)
 class OpenDisk:
-    """A disk's descriptor, as the enclave gets it."""
+    """A disk's descriptor, as the enclave gets it: a file's, or the socket of an attendant."""
 
     fd: int
     read_only: bool
     direct: bool
+    vhost_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class LaunchRecord:
     def _storage(self) -> Iterator[tuple[str, str]]:
         for disk in self.disks:
             how = "direct" if disk.direct else "buffered"
+            how = "vhost-user" if disk.vhost_user else how
             yield "disk", f"{disk.fd}:{_access(disk.read_only)}:{how}"
         if self.owner is not None:
             yield "root", f"vda:{SEALED_FSTYPE}:ro"

@@ -124,6 +124,10 @@ class Enclaves:
         """Start `rkt-io-run options words`; without a network the enclave has only lo."""
         net = network.options if network else ("--net", "none")
         command = [str(CHECKOUT / "bin" / "rkt-io-run"), *net, *options, *map(str, words)]
+        return self.adopt(command, network)
+
+    def adopt(self, command: list[str], network: Network | None) -> Running:
+        """Start a command that becomes an enclave."""
         log = self.folder / f"enclave{len(self.all)}.log"
         running = Running(command, log, network, self.program)
         self.all.append(running)

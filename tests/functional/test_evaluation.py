@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rktio.bench import cli, report, results, sources
+from rktio.bench import cli, icicle, report, results, sources
 from tests.unit.bench.result_sets import document, steady
 
 SCREEN = (1200, 3000)
@@ -98,7 +98,8 @@ def test_short_run_measures_both_sides_and_leaves_nothing(tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.needs("chromium")
 def test_page_shows_its_pictures_in_a_browser(tmp_path: Path) -> None:
-    results.save(tmp_path, document(steady(100.0, 300.0)))
+    found = document(steady(100.0, 300.0), name="fio-buffered", case="randrw")
+    results.save(tmp_path, found)
     path = report.write(tmp_path)
     screen = tmp_path / "screen.png"
     words = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
@@ -127,3 +128,17 @@ def count(picture: Path, colour: tuple[int, int, int]) -> int:
 
     rows = (imread(picture)[:, :, :3] * 255).round()
     return int((rows == colour).all(axis=2).sum())
+
+
+@pytest.mark.slow
+@pytest.mark.needs("root", "tun", "enclave", "two-cpus", "mmdebstrap", "gcc", "perf")
+def test_cycles_of_an_enclave_have_the_names_of_their_functions(tmp_path: Path) -> None:
+    words = ["flame", "sendto", "--systems", "direct", "--seconds", "3", "--out", str(tmp_path)]
+
+    assert cli.main(words) == 0
+
+    text = (tmp_path / "flames/sendto--32B--direct.folded").read_text()
+    counts = {";".join(stack): count for stack, count in icicle.unfolded(text).items()}
+    assert counts["library kernel;linux;udp_sendmsg"] > 0
+    assert any(name.startswith("application;sendto") for name in counts)
+    assert any(name.startswith("application;libc.so.6") for name in counts)

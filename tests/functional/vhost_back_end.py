@@ -60,7 +60,7 @@ class BackEnd:
     def __init__(self, path: Path) -> None:
         self.socket = self._connected(path)
         self.fds: list[int] = []
-        self.rings = (Ring(), Ring())
+        self.rings: tuple[Ring, ...] = (Ring(), Ring())
         self.memory: mmap.mmap
         self.base = 0
         self.regions = 0

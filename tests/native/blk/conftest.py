@@ -13,7 +13,10 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 PROGRAMS = Path(__file__).parent / "programs"
 RUNTIME = CHECKOUT / "enclave" / "runtime"
 
-DATA_PATH = ("blk_ring.c", "blk_layout.c", "blk_sync.c")
+DATA_PATH = (
+    *("blk_calls.c", "blk_ring.c", "blk_layout.c", "blk_sync.c", "blk_vhost.c"),
+    *("blk_vhost_chain.c", "blk_vhost_config.c", "blk_vhost_control.c"),
+)
 # As the runtime compiles what is called in kernel context.
 KERNEL_CONTEXT = ("-mgeneral-regs-only", "-fno-stack-protector", "-ffreestanding")
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -42,6 +45,7 @@ HARNESS = (
     "iops.c",
     "restricted.c",
     "../../../../enclave/runtime/blk.c",
+    "../../../../enclave/runtime/blk_vhost_start.c",
 )
 
 

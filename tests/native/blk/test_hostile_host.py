@@ -31,4 +31,4 @@ def test_data_path_needs_no_libc(tmp_path: Path, name: str) -> None:
     built = compiled(tmp_path / "unit.o", "-c", *KERNEL_CONTEXT, RUNTIME / name)
     listed = subprocess.run(["nm", "-u", built], check=True, capture_output=True, text=True)
     symbols = listed.stdout.replace(" U ", " ").split()
-    assert all(symbol.startswith(("rt_blk", "hostcall_")) for symbol in symbols)
+    assert all(symbol.startswith(("rt_blk", "rt_wait_", "hostcall_")) for symbol in symbols)

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from rktio.bench import pair, placement, scenario, systems
+from rktio.bench import guest, pair, placement, scenario, systems
 from rktio.bench.scenario import Case
 from rktio.common.errors import RktioError
 from tests.unit.bench.result_sets import scenario as made_up
@@ -39,7 +39,7 @@ def test_pair_without_a_core_each_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_client_has_a_guest_of_its_own(
     name: str, packages: tuple[str, ...], built: tuple[str, ...]
 ) -> None:
-    found = pair.client_scenario(scenario.load(name, quick=True))
+    found = guest.client_scenario(scenario.load(name, quick=True))
 
     assert (found.packages, found.built) == (packages, built)
     assert not found.filled

@@ -1,31 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* fork's copies, shared mappings, mremap, mprotect and madvise keep every byte right. */
-#include "check.h"
+#include "pages.h"
 #include <fcntl.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <sys/stat.h>
-
-static void fill(unsigned char *at, unsigned long pages, unsigned int tag)
-{
-	for (unsigned long i = 0; i < pages; i++)
-		memset(at + i * PAGE, (int)(tag + i * 7), PAGE);
-}
-
-static void verify(const unsigned char *at, unsigned long pages, unsigned int tag)
-{
-	for (unsigned long i = 0; i < pages; i++) {
-		unsigned char wanted = (unsigned char)(tag + i * 7);
-
-		for (unsigned long j = 0; j < PAGE; j += 61)
-			if (at[i * PAGE + j] != wanted) {
-				printf("  page %lu of %lu, byte %lu: %u, not %u\n", i, pages, j,
-				       at[i * PAGE + j], wanted);
-				fflush(stdout);
-				_exit(1);
-			}
-	}
-}
 
 static void parent_and_child_have_their_own_copies(void)
 {

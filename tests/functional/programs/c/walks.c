@@ -1,28 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Random walks of mmap, munmap, mprotect, madvise and fork, each checked against a model. */
-#include "check.h"
+#include "pages.h"
 #include <pthread.h>
-
-static void fill(unsigned char *at, unsigned long pages, unsigned int tag)
-{
-	for (unsigned long i = 0; i < pages; i++)
-		memset(at + i * PAGE, (int)(tag + i * 7), PAGE);
-}
-
-static void verify(const unsigned char *at, unsigned long pages, unsigned int tag)
-{
-	for (unsigned long i = 0; i < pages; i++) {
-		unsigned char wanted = (unsigned char)(tag + i * 7);
-
-		for (unsigned long j = 0; j < PAGE; j += 61)
-			if (at[i * PAGE + j] != wanted) {
-				printf("  page %lu of %lu, byte %lu: %u, not %u\n", i, pages, j,
-				       at[i * PAGE + j], wanted);
-				fflush(stdout);
-				_exit(1);
-			}
-	}
-}
 
 /* A model of memory beside the memory; random operations; compare all the time. */
 enum { ARENA = 1024 };	/* pages */

@@ -12,9 +12,9 @@ int run_request(struct rt_blk_request *request)
 {
 	struct rt_blk_request *done = NULL;
 
-	CHECK(!rt_blk_queue(0, request));
-	rt_blk_commit(0);
-	while (!(done = rt_blk_reap(0, true)))
+	CHECK(!rt_blk_queue(the_ring, request));
+	rt_blk_commit(the_ring);
+	while (!(done = rt_blk_reap(the_ring, true)))
 		wait_for_ring();
 	CHECK(done == request && !done->next);
 	return done->result;

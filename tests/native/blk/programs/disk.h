@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the harness's commands share: requests on disk 0 through ring 0. */
+/* What the harness's commands share: requests on disk 0 through its ring for CPU 0. */
 #ifndef DISK_H
 #define DISK_H
 
@@ -19,10 +19,12 @@
 
 extern char *ram;		/* 64 MiB, page aligned, shared memory */
 
+extern unsigned int the_ring;
+
 /* host.c: make io_uring_setup fail as a host's policy would. */
 void deny_io_uring(void);
 
-/* host.c: sleep until ring 0 has completions, as an idle CPU does. */
+/* host.c: sleep until the ring has completions, as an idle CPU does. */
 void wait_for_ring(void);
 
 /* disk.c: one request to its end; 0 or -errno. */

@@ -37,6 +37,20 @@ long hostcall_fdatasync(int fd)
 	return -EIO;
 }
 
+long hostcall_read(int fd, void *buf, unsigned long bytes)
+{
+	return -EAGAIN;
+}
+
+long hostcall_write(int fd, const void *buf, unsigned long bytes)
+{
+	return bytes;
+}
+
+void rt_wait_del(int fd)
+{
+}
+
 struct io_uring_params honest_params(void)
 {
 	return (struct io_uring_params){

@@ -81,7 +81,7 @@ static void copy(struct job *job, bool to_model)
 
 static enum rt_blk_op random_op(void)
 {
-	bool discard = rt_blk_disk(0)->discard;
+	bool discard = rt_blk_disk(0)->discard_max_bytes;
 
 	switch (rand() % 20) {
 	case 0:
@@ -118,7 +118,7 @@ static void begin(struct job *job)
 	if (job->op == RT_BLK_WRITE)
 		copy(job, true);
 queue:
-	CHECK(!rt_blk_queue(0, &job->request));
+	CHECK(!rt_blk_queue(the_ring, &job->request));
 }
 
 static void end(struct job *job)
@@ -159,7 +159,7 @@ static unsigned int take_completions(void)
 	struct rt_blk_request *done, *next;
 	unsigned int count = 0;
 
-	while (!(done = rt_blk_reap(0, true)))
+	while (!(done = rt_blk_reap(the_ring, true)))
 		wait_for_ring();
 	for (; done; done = next, count++) {
 		next = done->next;
@@ -195,7 +195,7 @@ int hammer(const char *argument)
 			begin(&jobs[i]);
 			begun++;
 		}
-		rt_blk_commit(0);
+		rt_blk_commit(the_ring);
 		if (begun > ended)
 			ended += take_completions();
 	}

@@ -3,10 +3,10 @@
  * The disks of the runtime without a kernel on top: blk*.c linked to a plain
  * program that works real files through a real host.
  *
- *	harness [-d] [-r] [-s] [-b BYTES] COMMAND FILE [ARG]
+ *	harness [-d] [-r] [-s] [-v] [-b BYTES] COMMAND FILE [ARG]
  *
  * -d direct, -r read-only, -s synchronous (io_uring is denied by seccomp),
- * -b claims a size for the disk. FILE is a path, or @N: descriptor N. Exit
+ * -v vhost-user (FILE is the socket of an attendant), -b claims a size. FILE is a path, or @N: descriptor N. Exit
  * status 0: the command's promise held.
  */
 #include <errno.h>
@@ -21,6 +21,7 @@
 enum { RAM_BYTES = 64 << 20 };
 
 char *ram;
+unsigned int the_ring;
 
 static void open_ram(void)
 {
@@ -32,18 +33,17 @@ static void open_ram(void)
 	CHECK(ram != MAP_FAILED);
 }
 
-static void open_disk(const char *path, bool direct, bool readonly,
+static void open_disk(const char *path, struct rt_launch_disk disk,
 		      uint64_t claimed_bytes)
 {
-	struct rt_launch_disk disk = { .direct = direct, .readonly = readonly };
 	char error[200];
 	struct stat st;
 
 	if (path[0] == '@')
 		disk.fd = atoi(path + 1);
 	else
-		disk.fd = open(path, (readonly ? O_RDONLY : O_RDWR) |
-					     (direct ? O_DIRECT : 0));
+		disk.fd = open(path, (disk.readonly ? O_RDONLY : O_RDWR) |
+					     (disk.direct ? O_DIRECT : 0));
 	if (disk.fd < 0) {
 		perror(path);
 		exit(2);
@@ -54,6 +54,7 @@ static void open_disk(const char *path, bool direct, bool readonly,
 		fprintf(stderr, "%s\n", error);
 		exit(2);
 	}
+	the_ring = rt_blk_ring_of(0, 0);
 }
 
 static int print_info(const char *argument)
@@ -63,7 +64,7 @@ static int print_info(const char *argument)
 	printf("%s size=%llu block=%u align=%u readonly=%d discard=%d\n",
 	       rt_blk_uses_io_uring() ? "io_uring" : "synchronous",
 	       info->size_bytes, info->logical_block_bytes,
-	       info->memory_align_bytes, info->readonly, info->discard);
+	       info->memory_align_bytes, info->readonly, info->discard_max_bytes != 0);
 	return 0;
 }
 
@@ -83,20 +84,23 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	bool direct = false, readonly = false;
+	struct rt_launch_disk disk = { 0 };
 	uint64_t claimed_bytes = 0;
 	int option;
 
-	while ((option = getopt(argc, argv, "drsb:")) != -1) {
+	while ((option = getopt(argc, argv, "drsvb:")) != -1) {
 		switch (option) {
 		case 'd':
-			direct = true;
+			disk.direct = true;
 			break;
 		case 'r':
-			readonly = true;
+			disk.readonly = true;
 			break;
 		case 's':
 			deny_io_uring();
+			break;
+		case 'v':
+			disk.vhost = true;
 			break;
 		case 'b':
 			claimed_bytes = strtoull(optarg, NULL, 0);
@@ -108,7 +112,7 @@ int main(int argc, char **argv)
 	if (argc - optind < 2)
 		return 2;
 	open_ram();
-	open_disk(argv[optind + 1], direct, readonly, claimed_bytes);
+	open_disk(argv[optind + 1], disk, claimed_bytes);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[optind], commands[i].name))
 			return commands[i].run(argv[optind + 2]);

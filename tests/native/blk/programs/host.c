@@ -56,9 +56,27 @@ void deny_io_uring(void)
 
 void wait_for_ring(void)
 {
-	struct pollfd ring = { rt_blk_ring_fd(0), POLLIN, 0 };
+	struct pollfd ends[] = {
+		{ rt_blk_ring_fd(the_ring), POLLIN, 0 },
+		{ rt_blk_disk_fd(0), POLLIN, 0 },
+	};
 
-	if (rt_blk_pending(0, true))
+	if (rt_blk_arm(the_ring, true))
 		return;
-	CHECK(poll(&ring, 1, 20000) == 1 || rt_blk_pending(0, true));
+	CHECK(poll(ends, 2, 20000) > 0 || rt_blk_pending(the_ring, true));
+}
+
+long hostcall_read(int fd, void *buf, unsigned long bytes)
+{
+	return result(read(fd, buf, bytes));
+}
+
+long hostcall_write(int fd, const void *buf, unsigned long bytes)
+{
+	return result(write(fd, buf, bytes));
+}
+
+void rt_wait_del(int fd)
+{
+	(void)fd;
 }

@@ -30,7 +30,7 @@ static void queue(unsigned int i, enum rt_blk_op op)
 		.offset_bytes = rand() % blocks * BLOCK,
 		.bytes = BLOCK,
 	};
-	CHECK(!rt_blk_queue(0, &requests[i]));
+	CHECK(!rt_blk_queue(the_ring, &requests[i]));
 }
 
 /* Spin a little, then sleep in the host: as an idle CPU does. */
@@ -38,7 +38,7 @@ static void wait_adaptively(void)
 {
 	double start = now_seconds();
 
-	while (!rt_blk_pending(0, true)) {
+	while (!rt_blk_pending(the_ring, true)) {
 		if (now_seconds() - start < 50e-6)
 			__builtin_ia32_pause();
 		else
@@ -56,15 +56,15 @@ static int bench(enum rt_blk_op op, unsigned int depth)
 	CHECK(depth && depth <= DEPTH_MAX);
 	for (unsigned int i = 0; i < depth; i++)
 		queue(i, op);
-	rt_blk_commit(0);
+	rt_blk_commit(the_ring);
 	while (seconds < 3) {
 		wait_adaptively();
-		for (done = rt_blk_reap(0, true); done; done = next, count++) {
+		for (done = rt_blk_reap(the_ring, true); done; done = next, count++) {
 			next = done->next;
 			CHECK(!done->result);
 			queue(done - requests, op);
 		}
-		rt_blk_commit(0);
+		rt_blk_commit(the_ring);
 		seconds = now_seconds() - start;
 	}
 	rt_blk_stats_read(&stats);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The disks of the library OS: blk-mq over the runtime's rings, which are the
- * host's io_urings. Requests are queued and handed over in one host call per
- * batch; completions are found in shared memory by the poll loop.
+ * host's io_urings, or virtqueues that a back end in another process polls.
+ * Requests are queued and handed over once per batch; completions are found in
+ * shared memory by the poll loop.
  *
  * The ring is that of the CPU that runs, whatever the hardware context: only
- * a ring's own host thread may submit to it, and a task can move between
+ * its own host thread may submit to an io_uring, and a task can move between
  * allocating a request and issuing it.
  */
 #define pr_fmt(fmt) "rktio_blk: " fmt
@@ -24,10 +25,8 @@
 enum {
 	QUEUE_DEPTH = 64,		/* per CPU, and as many polled */
 	SEGMENTS_MAX = 128,
-	SECTORS_MAX = 8192,
 	MINORS = 16,
 	TIMEOUT_SECONDS = 30,
-	HOST_BLOCK_BYTES = 4096,	/* unit of holes in the host's file */
 };
 
 struct rktio_blk_request {
@@ -100,6 +99,16 @@ static int complete_list(struct rt_blk_request *done, struct io_comp_batch *iob)
 	return count;
 }
 
+/* A back end went or came, or was caught at a lie. */
+static void tell_news(unsigned int ring)
+{
+	int disk = rt_blk_ring_disk(ring);
+	const char *news = disk < 0 ? NULL : rt_blk_disk_news(disk);
+
+	if (news)
+		pr_err("vd%c: %s\n", 'a' + disk, news);
+}
+
 static void restart_queues(void)
 {
 	struct gendisk *gendisk;
@@ -130,6 +139,7 @@ static int reap_ring(unsigned int index, bool own, struct io_comp_batch *iob)
 	spin_unlock_irqrestore(&ring->lock, flags);
 	if (rt_blk_failure())
 		pr_emerg_once("%s: all disks are stopped\n", rt_blk_failure());
+	tell_news(index);
 	if (restart)
 		restart_queues();
 	return complete_list(done, iob);
@@ -150,9 +160,15 @@ static int reap(struct io_comp_batch *iob)
 	return count;
 }
 
+/* From a task that waits for its own request: only where that can be. */
 static int rktio_blk_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
 {
-	return reap(iob);
+	const struct rktio_blk_disk *disk = hctx->queue->queuedata;
+	unsigned int cpu = get_cpu();
+	int count = reap_ring(rt_blk_ring_of(disk->index, cpu), true, iob);
+
+	put_cpu();
+	return count ?: reap(iob);
 }
 
 static bool poller_poll(struct libos_poller *poller)
@@ -171,7 +187,7 @@ static bool poller_arm(struct libos_poller *poller)
 	unsigned int i;
 
 	for (i = 0; i < rktio_blk.ring_count; i++)
-		if (rt_blk_pending(i, i == cpu))
+		if (rt_blk_arm(i, i == cpu))
 			return true;
 	return false;
 }
@@ -261,7 +277,7 @@ static blk_status_t rktio_blk_queue_rq(struct blk_mq_hw_ctx *hctx,
 	struct rktio_blk_request *request = blk_mq_rq_to_pdu(bd->rq);
 	struct rktio_blk_ring *ring;
 	unsigned long flags;
-	unsigned int cpu;
+	unsigned int index;
 	blk_status_t status;
 	int err;
 
@@ -271,17 +287,17 @@ static blk_status_t rktio_blk_queue_rq(struct blk_mq_hw_ctx *hctx,
 	blk_mq_start_request(bd->rq);
 
 	local_irq_save(flags);
-	cpu = smp_processor_id();
-	ring = &rktio_blk.rings[cpu];
+	index = rt_blk_ring_of(request->host.disk, smp_processor_id());
+	ring = &rktio_blk.rings[index];
 	spin_lock(&ring->lock);
-	err = rt_blk_queue(cpu, &request->host);
+	err = rt_blk_queue(index, &request->host);
 	if (err == -EBUSY) {
 		/* All of the ring is in flight, so a completion will come. */
 		ring->starved = true;
 		blk_mq_stop_hw_queue(hctx);
 	}
 	if (err || bd->last)
-		rt_blk_commit(cpu);
+		rt_blk_commit(index);
 	spin_unlock(&ring->lock);
 	local_irq_restore(flags);
 
@@ -293,14 +309,15 @@ static blk_status_t rktio_blk_queue_rq(struct blk_mq_hw_ctx *hctx,
 /* What another CPU queued before this task moved, its own poller submits. */
 static void rktio_blk_commit_rqs(struct blk_mq_hw_ctx *hctx)
 {
+	const struct rktio_blk_disk *disk = hctx->queue->queuedata;
 	unsigned long flags;
-	unsigned int cpu;
+	unsigned int index;
 
 	local_irq_save(flags);
-	cpu = smp_processor_id();
-	spin_lock(&rktio_blk.rings[cpu].lock);
-	rt_blk_commit(cpu);
-	spin_unlock(&rktio_blk.rings[cpu].lock);
+	index = rt_blk_ring_of(disk->index, smp_processor_id());
+	spin_lock(&rktio_blk.rings[index].lock);
+	rt_blk_commit(index);
+	spin_unlock(&rktio_blk.rings[index].lock);
 	local_irq_restore(flags);
 }
 
@@ -313,7 +330,7 @@ static void map_queue_type(struct blk_mq_tag_set *set, enum hctx_type type,
 	unsigned int cpu;
 
 	map->queue_offset = offset;
-	map->nr_queues = rktio_blk.ring_count;
+	map->nr_queues = nr_cpu_ids;
 	for_each_possible_cpu(cpu)
 		map->mq_map[cpu] = offset + cpu;
 }
@@ -322,7 +339,7 @@ static void rktio_blk_map_queues(struct blk_mq_tag_set *set)
 {
 	map_queue_type(set, HCTX_TYPE_DEFAULT, 0);
 	set->map[HCTX_TYPE_READ].nr_queues = 0;
-	map_queue_type(set, HCTX_TYPE_POLL, rktio_blk.ring_count);
+	map_queue_type(set, HCTX_TYPE_POLL, nr_cpu_ids);
 }
 
 static const struct blk_mq_ops rktio_blk_mq_ops = {
@@ -341,19 +358,22 @@ static const struct block_device_operations rktio_blk_fops = {
 static void set_limits(const struct rt_blk_disk_info *info,
 		       struct queue_limits *lim)
 {
-	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
+	if (info->write_cache)
+		lim->features |= BLK_FEAT_WRITE_CACHE;
+	if (info->fua)
+		lim->features |= BLK_FEAT_FUA;
 	lim->logical_block_size = info->logical_block_bytes;
-	lim->physical_block_size = HOST_BLOCK_BYTES;
+	lim->physical_block_size = info->physical_block_bytes;
+	lim->io_opt = info->best_bytes;
 	lim->dma_alignment = max(info->memory_align_bytes,
 				 info->logical_block_bytes) - 1;
-	lim->max_hw_sectors = SECTORS_MAX;
+	lim->max_hw_sectors = info->transfer_max_bytes >> SECTOR_SHIFT;
 	lim->max_segments = SEGMENTS_MAX;
 	lim->max_segment_size = UINT_MAX;
-	if (!info->discard)
-		return;
-	lim->max_hw_discard_sectors = UINT_MAX >> SECTOR_SHIFT;
-	lim->max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT;
-	lim->discard_granularity = HOST_BLOCK_BYTES;
+	lim->max_hw_discard_sectors = info->discard_max_bytes >> SECTOR_SHIFT;
+	lim->max_write_zeroes_sectors = info->zero_max_bytes >> SECTOR_SHIFT;
+	if (info->discard_max_bytes)
+		lim->discard_granularity = info->discard_unit_bytes;
 }
 
 static int alloc_tags(struct rktio_blk_disk *disk)
@@ -361,7 +381,7 @@ static int alloc_tags(struct rktio_blk_disk *disk)
 	struct blk_mq_tag_set *set = &disk->tag_set;
 
 	set->ops = &rktio_blk_mq_ops;
-	set->nr_hw_queues = 2 * rktio_blk.ring_count;
+	set->nr_hw_queues = 2 * nr_cpu_ids;
 	set->nr_maps = HCTX_MAX_TYPES;
 	set->queue_depth = QUEUE_DEPTH;
 	set->numa_node = NUMA_NO_NODE;
@@ -418,6 +438,9 @@ static void start_polling(void)
 		if (rt_blk_ring_fd(i) >= 0)
 			rt_wait_add(rt_blk_ring_fd(i));
 	}
+	for (i = 0; i < rktio_blk.disk_count; i++)
+		if (rt_blk_disk_fd(i) >= 0)
+			rt_wait_add(rt_blk_disk_fd(i));
 	libos_poller_register(&rktio_blk_poller);
 }
 

@@ -2,7 +2,9 @@
 /*
  * Disks, as the runtime offers them to the library kernel's block driver.
  *
- * A ring belongs to one CPU, that is to one host thread. All calls that name
+ * Rings come first one per CPU, that is per host thread, for all disks that
+ * are files (io_uring); then the queues of the disks that have back ends of
+ * their own (vhost-user), which any CPU may use. All calls that name
  * the same ring must be serialised by the caller (the driver holds the ring's
  * lock with interrupts off). None of them sleeps, allocates, or touches FPU
  * and TLS. Only basic C types here: kernel and runtime both include this file.
@@ -28,9 +30,16 @@ struct rt_blk_segment {
 struct rt_blk_disk_info {
 	unsigned long long size_bytes;	/* a multiple of logical_block_bytes */
 	unsigned int logical_block_bytes;
+	unsigned int physical_block_bytes;
+	unsigned int best_bytes;	/* of a transfer; 0: not known */
 	unsigned int memory_align_bytes;
+	unsigned int transfer_max_bytes;
+	unsigned int zero_max_bytes;	/* RT_BLK_ZERO works on as many; 0: not at all */
+	unsigned int discard_max_bytes;	/* RT_BLK_DISCARD, alike */
+	unsigned int discard_unit_bytes;
 	_Bool readonly;
-	_Bool discard;			/* RT_BLK_DISCARD and RT_BLK_ZERO work */
+	_Bool write_cache;		/* what completes is stable after RT_BLK_FLUSH only */
+	_Bool fua;
 };
 
 /*
@@ -58,7 +67,9 @@ struct rt_blk_stats {
 	unsigned long long requests[RT_BLK_OPS];
 	unsigned long long read_bytes;
 	unsigned long long written_bytes;
-	unsigned long long enters;	/* host calls */
+	unsigned long long enters;	/* host calls for disks that are files */
+	unsigned long long kicks;	/* host calls that wake back ends */
+	unsigned long long looks;	/* ... that ask whether they are there */
 	unsigned long long resubmitted;	/* rest of a short transfer, or a retry */
 	unsigned long long failed;
 };
@@ -66,8 +77,20 @@ struct rt_blk_stats {
 unsigned int rt_blk_disk_count(void);
 const struct rt_blk_disk_info *rt_blk_disk(unsigned int disk);
 
-/* One per CPU; ring n is submitted to by CPU n's host thread only. */
+/* All of them. A ring of a file is submitted to by its CPU's host thread only. */
 unsigned int rt_blk_ring_count(void);
+
+/* The ring for requests to @disk from @cpu. */
+unsigned int rt_blk_ring_of(unsigned int disk, unsigned int cpu);
+
+/* The one disk that @ring is for, or -1. */
+int rt_blk_ring_disk(unsigned int ring);
+
+/* Readable when rt_blk_reap() of a ring of @disk has news to look at; -1: never. */
+int rt_blk_disk_fd(unsigned int disk);
+
+/* What the user should know of @disk's back end since the last call; or NULL. */
+const char *rt_blk_disk_news(unsigned int disk);
 
 /* Readable (POLLIN) when rt_blk_reap() has work; -1: never needs waiting for. */
 int rt_blk_ring_fd(unsigned int ring);
@@ -81,6 +104,9 @@ void rt_blk_commit(unsigned int ring);
 /* Cheap and lock-free: would rt_blk_reap() with the same @own find work? */
 _Bool rt_blk_pending(unsigned int ring, _Bool own);
 
+/* Before a sleep: make the ring's descriptor tell. True: there is work already. */
+_Bool rt_blk_arm(unsigned int ring, _Bool own);
+
 /*
  * Completed requests, linked by next. @own: the caller is on the ring's CPU,
  * and may therefore call the host to move completions forward.
@@ -88,7 +114,7 @@ _Bool rt_blk_pending(unsigned int ring, _Bool own);
 struct rt_blk_request *rt_blk_reap(unsigned int ring, _Bool own);
 
 /*
- * Why the disks were shut down: the host broke the protocol, or refused to
+ * Why the disks that are files were shut down: the host broke the protocol, or refused to
  * work. NULL while all is well. Every request then fails with -EIO.
  */
 const char *rt_blk_failure(void);
