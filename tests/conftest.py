@@ -23,7 +23,6 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # Programs that tests use, by the Debian package that brings each.
 PROGRAMS = {
     "busybox": "busybox-static",
-    "clang": "clang",
     "chromium": "chromium",
     "clang": "clang",
     "cryptsetup": "cryptsetup-bin",
