@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from rktio.owner.keyfolder import KeyFolder
+from rktio.owner.signed import read_private_key
+from rktio.owner.store import Entry
 from tests.functional.running import CHECKOUT, Network, host
 
 # bin/rkt-io, with the Python that runs the tests: it has the broker's modules.
@@ -59,16 +60,21 @@ class KeyOwner:
         """Write and sign rules."""
         (self.folder / "references.toml").write_text(references)
         (self.folder / "policy.toml").write_text(policy)
-        self.keys("policy", "sign")
+        folder = KeyFolder(self.folder)
+        folder.sign(read_private_key(folder.owner_private))
 
-    def audit(self) -> list[dict[str, Any]]:
+    def audit(self) -> list[Entry]:
         """Return the entries of the audit log."""
-        return [json.loads(line) for line in self.keys("audit", "--json").splitlines()]
+        store = KeyFolder(self.folder).store(None)
+        try:
+            return store.audit()
+        finally:
+            store.close()
 
     @contextmanager
-    def serving(self, address: str) -> Iterator[str]:
+    def serving(self, address: str, port: int = PORT) -> Iterator[str]:
         """Serve while the block runs; yields the broker's URL once it listens."""
-        words = ("serve", "--directory", str(self.folder), "--listen", f"{address}:{PORT}")
+        words = ("serve", "--directory", str(self.folder), "--listen", f"{address}:{port}")
         with subprocess.Popen(
             [*RKT_IO, "keys", *words],
             stderr=subprocess.PIPE,
@@ -83,7 +89,7 @@ class KeyOwner:
                 # What it says later must not fill the pipe.
                 reader = threading.Thread(target=process.stderr.read, daemon=True)
                 reader.start()
-                yield f"https://{address}:{PORT}"
+                yield f"https://{address}:{port}"
             finally:
                 process.terminate()
                 process.wait(SECONDS)

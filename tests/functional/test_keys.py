@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from rktio.common.signing import SigningKey
+from rktio.common.signing import PublicKey, SigningKey
 from rktio.image.create import Recipe, create_image
 from rktio.image.seal import Seal
+from rktio.owner.measure import measure
+from rktio.owner.sealed_config import SealedConfiguration
 from tests.functional import sealing
-from tests.functional.brokered import POLICY, REFERENCES, KeyOwner, command, environment, tap
+from tests.functional.brokered import POLICY, PORT, REFERENCES, KeyOwner, command, environment, tap
 from tests.functional.redis_client import Redis
 from tests.functional.running import CHECKOUT, Network, Running, host
 from tests.functional.sealing import KEY, Host, Owned
@@ -47,6 +50,12 @@ def broker(folder: Path) -> KeyOwner:
     made = KeyOwner.make(folder / "keys")
     made.keys("add", "default/app/root", "--file", sealing.key_file(folder))
     return made
+
+
+@pytest.fixture(scope="module")
+def url(broker: KeyOwner, network: Network) -> Iterator[str]:
+    with broker.serving(network.host) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +94,9 @@ class Start:
         self.network = network
 
     def measurement(self, owned: Owned) -> str:
-        words = ("--config", owned.config, "--key", owned.certificate)
-        return command("measure", "--enclave", self.host.program, *words).stdout.strip()
+        public = PublicKey.load(owned.certificate)
+        sealed = SealedConfiguration.load(owned.config, public)
+        return measure(self.host.program, public, sealed).value.hex()
 
     def trust(self, owned: Owned) -> None:
         """Make this image's measurement the one that gets the key."""
@@ -113,45 +123,42 @@ def start(enclave_program: Path, tmp_path: Path, broker: KeyOwner, network: Netw
 
 
 def test_the_key_comes_once_the_measurement_is_right_and_to_no_other(
-    start: Start, owned: Owned
+    start: Start, owned: Owned, url: str
 ) -> None:
-    with start.broker.serving(start.network.host) as url:
-        start.broker.rules(REFERENCES.format(measurement="00" * 48))
-        line = start.refusal(owned, url)
-        assert "refuses the evidence (status 401)" in line
-        entry = start.broker.audit()[-1]
-        assert f"entry {entry['serial']}" in line
-        (refusal,) = entry["detail"]["refusals"]
-        assert "measurement" in refusal["claim"]
-        assert start.measurement(owned) in refusal["measured"]
-        assert "00" * 48 in refusal["expected"]
+    start.broker.rules(REFERENCES.format(measurement="00" * 48))
+    line = start.refusal(owned, url)
+    assert "refuses the evidence (status 401)" in line
+    entry = start.broker.audit()[-1]
+    assert f"entry {entry.serial}" in line
+    (refusal,) = json.loads(entry.detail)["refusals"]
+    assert "measurement" in refusal["claim"]
+    assert start.measurement(owned) in refusal["measured"]
+    assert "00" * 48 in refusal["expected"]
 
-        start.trust(owned)
-        done = start.run(owned, url)
-        assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
-        assert START_MESSAGE.search(done.stderr), done.stderr
-        assert [entry["verdict"] for entry in start.broker.audit()[-3:]] == ["granted"] * 3
-        assert start.broker.audit()[-1]["detail"]["resource"] == "default/app/root"
+    start.trust(owned)
+    done = start.run(owned, url)
+    assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
+    assert START_MESSAGE.search(done.stderr), done.stderr
+    assert [entry.verdict for entry in start.broker.audit()[-3:]] == ["granted"] * 3
+    assert json.loads(start.broker.audit()[-1].detail)["resource"] == "default/app/root"
 
-        start.broker.rules("version = 1\n")
-        assert "refuses the evidence (status 401)" in start.refusal(owned, url)
+    start.broker.rules("version = 1\n")
+    assert "refuses the evidence (status 401)" in start.refusal(owned, url)
 
 
 def test_another_configuration_of_the_same_owner_gets_nothing(
-    start: Start, owned: Owned, folder: Path
+    start: Start, owned: Owned, url: str
 ) -> None:
     rest = "terminal = true\n" + sections(start.broker, start.network)
     other = sealing.configure(owned.image, owned.owner, "other", rest=rest)
     start.trust(owned)
-    with start.broker.serving(start.network.host) as url:
-        assert "refuses the evidence" in start.refusal(replace(owned, config=other), url)
+    assert "refuses the evidence" in start.refusal(replace(owned, config=other), url)
 
 
-def test_without_a_grant_there_is_no_key(start: Start, owned: Owned) -> None:
+def test_without_a_grant_there_is_no_key(start: Start, owned: Owned, url: str) -> None:
     references = REFERENCES.format(measurement=start.measurement(owned))
     start.broker.rules(references, POLICY.replace("app/root", "app/other"))
-    with start.broker.serving(start.network.host) as url:
-        assert "refuses default/app/root (status 403)" in start.refusal(owned, url)
+    assert "refuses default/app/root (status 403)" in start.refusal(owned, url)
 
 
 def test_another_broker_is_not_believed(start: Start, owned: Owned, tmp_path: Path) -> None:
@@ -159,9 +166,9 @@ def test_another_broker_is_not_believed(start: Start, owned: Owned, tmp_path: Pa
     impostor = KeyOwner.make(tmp_path / "impostor")
     impostor.keys("add", "default/app/root", "--random", "64")
     impostor.rules(REFERENCES.format(measurement=start.measurement(owned)))
-    with impostor.serving(start.network.host) as url:
+    with impostor.serving(start.network.host, PORT + 1) as url:
         assert "not the pinned one" in start.refusal(owned, url)
-    assert not any(entry["event"] == "auth" for entry in impostor.audit())
+    assert not any(entry.event == "auth" for entry in impostor.audit())
 
 
 def test_a_broker_that_is_not_there_is_named(start: Start, owned: Owned) -> None:
@@ -176,7 +183,7 @@ def test_a_configuration_without_a_broker_gets_no_keys(start: Start, owned: Owne
     assert "the sealed configuration has no [keys]" in line
 
 
-def test_the_device_gives_a_process_no_evidence(start: Start, owned: Owned) -> None:
+def test_the_device_gives_a_process_no_evidence(start: Start, owned: Owned, url: str) -> None:
     start.trust(owned)
     device = "of=/dev/rktio-tee count=1"
     script = (
@@ -184,9 +191,8 @@ def test_the_device_gives_a_process_no_evidence(start: Start, owned: Owned) -> N
         "dd if=/dev/rktio-tee of=/dev/null count=1 bs=15;"
         "dd if=/dev/rktio-tee count=1 bs=64 | tr '\\0' 0"
     )
-    with start.broker.serving(start.network.host) as url:
-        options = ("--keys", url, "--tee", "process", "--tap-name", start.network.tap)
-        done = start.host.run(owned, *options, script=script)
+    options = ("--keys", url, "--tee", "process", "--tap-name", start.network.tap)
+    done = start.host.run(owned, *options, script=script)
     errors = re.findall(r"^dd: .*: (.*)$", done.stderr, re.MULTILINE)
     assert len(errors) == 3 and "supported" in errors[0], done.stderr
     assert errors[1] == "Invalid argument" and errors[2].startswith("Message too l")
@@ -210,7 +216,7 @@ def redis_root(folder: Path) -> Path:
 
 @pytest.mark.needs("redis-server")
 def test_redis_serves_from_an_encrypted_image_with_its_owners_key(
-    start: Start, folder: Path, owner: SigningKey, tmp_path: Path
+    start: Start, folder: Path, owner: SigningKey, tmp_path: Path, url: str
 ) -> None:
     """All of it as the README has it, by the commands that it names."""
     source, sealed, image = (folder / f"redis.{kind}" for kind in ("toml", "sealed", "img"))
@@ -227,19 +233,18 @@ def test_redis_serves_from_an_encrypted_image_with_its_owners_key(
     measurement = command("measure", *words).stdout.strip()
     start.broker.rules(REFERENCES.format(measurement=measurement))
     options = ("--tap-name", start.network.tap, "--sealed-config", sealed)
-    with start.broker.serving(start.network.host) as url:
-        keys = ("--keys", url, "--owner-key", certificate, image)
-        words_run = [str(word) for word in (CHECKOUT / "bin/rkt-io-run", *options, *keys)]
-        running = Running(words_run, tmp_path / "log", start.network, start.host.program)
-        try:
-            running.until_port(6379)
-            with Redis(start.network.address) as client:
-                client.send("SET", "a", "b")
-                assert client.receive() == b"OK"
-            assert running.stop() == 0
-        finally:
-            running.kill()
-            print(running.last_words())
+    keys = ("--keys", url, "--owner-key", certificate, image)
+    words_run = [str(word) for word in (CHECKOUT / "bin/rkt-io-run", *options, *keys)]
+    running = Running(words_run, tmp_path / "log", start.network, start.host.program)
+    try:
+        running.until_port(6379)
+        with Redis(start.network.address) as client:
+            client.send("SET", "a", "b")
+            assert client.receive() == b"OK"
+        assert running.stop() == 0
+    finally:
+        running.kill()
+        print(running.last_words())
 
 
 # ---- A confidential VM, as far as one can be played ----
