@@ -80,6 +80,11 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     ),
     "launch": (record(RECORD), record(RECORD[:7] + RECORD[8:])),
     "init": tuple(bytes((n, 7, 7, 7)) + record(RECORD) for n in range(3)),
+    "init_formats": (
+        b'{"arg":["/bin/sh","-c"],"data":[{"keys":"x"}],"memory":1024,"on":true}',
+        rb'{"a":"\u00e9\n\"","b":{"c":[[],{}]},"d":0}',
+        bytes.fromhex("3023060920") + bytes(20),
+    ),
     "vnet_hdr": (
         vnet(0, 0, 0, 0, 0) + _pieces(frame(6, 100)),
         vnet(1, 0, 0, 34, 16) + _pieces(frame(6, 100)),
