@@ -108,6 +108,11 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"\n".join(LINES) + b"\0" + record(HOSTS),
         canonical(DOCUMENT) + b"\0" + record(HOSTS),
     ),
+    "init_formats": (
+        b'{"arg":["/bin/sh","-c"],"data":[{"keys":"x"}],"memory":1024,"on":true}',
+        rb'{"a":"\u00e9\n\"","b":{"c":[[],{}]},"d":0}',
+        bytes.fromhex("3023060920") + bytes(20),
+    ),
     "vnet_hdr": (
         vnet(0, 0, 0, 0, 0) + _pieces(frame(6, 100)),
         vnet(1, 0, 0, 34, 16) + _pieces(frame(6, 100)),

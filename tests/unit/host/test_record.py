@@ -152,3 +152,9 @@ def test_a_baseline_says_what_it_is_and_what_it_costs() -> None:
         "io_threads": "2",
         "tree": "/tree",
     }
+
+
+def test_a_disk_behind_vhost_user_is_its_attendant_s_socket() -> None:
+    disks = (DISKS[0], OpenDisk(9, True, False, vhost_user=True))
+    pairs = list(LaunchRecord(full_options(), disks, None).pairs())
+    assert ("disk", "9:ro:vhost-user") in pairs
