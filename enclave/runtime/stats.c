@@ -62,6 +62,8 @@ static void print_net(void)
 	else
 		print("not direct: %lu writes, %lu reads (%lu empty) of the tap\n",
 			s.host_writes, s.host_reads, s.host_reads_empty);
+	for (unsigned int i = 0; s.queues > 1 && i < s.queues; i++)
+		print("rkt-io: queue %u: packets sent %lu, received %lu\n", i, s.tx_queue[i], s.rx_queue[i]);
 }
 
 static void print_blk(void)

@@ -17,6 +17,7 @@ from rktio.common.errors import RktioError
 from rktio.common.paths import enclave_binary
 from rktio.host import disks, machine
 from rktio.host.baseline import Io, check_tree, notice
+from rktio.host.net_features import QUEUES_MAX
 from rktio.host.options import Disk, NetMode, NetOptions, RunOptions, SealedOptions
 from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
 
@@ -80,7 +81,10 @@ def prepared(
         # Of a sealed image, the enclave checks all and the host can check nothing that counts.
         if check_image is not None and owner is None:
             check_image(options)
-        net, notes = (None, ()) if options.io.on_host_kernel else _opened_net(options.net, stack)
+        if not options.io.on_host_kernel:
+            net, notes = _opened_net(options.net, options.cpus, stack)
+        else:
+            net, notes = None, ()
         key_file = _opened_key_file(options, stack)
         record = LaunchRecord(options, opened, net, tty, owner, key_file).memfd()
         stack.callback(os.close, record)
@@ -127,7 +131,9 @@ def _opened_disk(disk: Disk, cpus: int) -> OpenDisk:
     return OpenDisk(attend(disk.path, cpus), disk.read_only, direct=False, vhost_user=True)
 
 
-def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tuple[str, ...]]:
+def _opened_net(
+    net: NetOptions, cpus: int, stack: ExitStack
+) -> tuple[OpenNet | None, tuple[str, ...]]:
     if net.mode is NetMode.NONE:
         return None, ()
     if net.mode.shares_memory:
@@ -137,7 +143,7 @@ def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tupl
 
     plan = addresses.plan(net)
     try:
-        fds = tap.open_tap(net.tap_name, plan, net.queues or 1)
+        fds = tap.open_tap(net.tap_name, plan, net.queues or min(cpus, QUEUES_MAX))
     except tap.TapNotPermittedError as error:
         if net != NetOptions():
             raise
@@ -173,6 +179,5 @@ def _shared_net(net: NetOptions, stack: ExitStack) -> OpenNet:
         tuple(map(str, plan.dns)),
         str(net.mode),
         net.server,
-        queues=net.queues or 1,
         without=net.without,
     )
