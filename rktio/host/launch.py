@@ -18,7 +18,7 @@ from rktio.common.paths import enclave_binary
 from rktio.host import disks, machine
 from rktio.host.baseline import Io, check_tree, notice
 from rktio.host.options import Disk, NetMode, NetOptions, RunOptions, SealedOptions
-from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
+from rktio.host.record import LaunchRecord, OpenDisk, OpenNet, OpenNvme
 
 CheckImage = Callable[[RunOptions], None]
 
@@ -80,11 +80,15 @@ def prepared(
         # Of a sealed image, the enclave checks all and the host can check nothing that counts.
         if check_image is not None and owner is None:
             check_image(options)
+        nvme = _opened_nvme(options, stack)
         net, notes = (None, ()) if options.io.on_host_kernel else _opened_net(options.net, stack)
         key_file = _opened_key_file(options, stack)
-        record = LaunchRecord(options, opened, net, tty, owner, key_file).memfd()
+        record = LaunchRecord(options, opened, net, tty, owner, key_file, nvme).memfd()
         stack.callback(os.close, record)
         fds = [disk.fd for disk in opened]
+        for each in nvme:
+            fds += [each.device, each.container]
+            fds += [] if each.held is None else [each.held]
         if net is not None:
             fds += [net.fd, *net.more_fds]
         fds += [] if key_file is None else [key_file]
@@ -125,6 +129,14 @@ def _opened_disk(disk: Disk, cpus: int) -> OpenDisk:
     from rktio.host.attendant import attend  # not for an enclave whose disks are files
 
     return OpenDisk(attend(disk.path, cpus), disk.read_only, direct=False, vhost_user=True)
+
+
+def _opened_nvme(options: RunOptions, stack: ExitStack) -> tuple[OpenNvme, ...]:
+    if not options.nvme:
+        return ()
+    from rktio.host.lending import open_controllers
+
+    return tuple(open_controllers(options.nvme, stack))
 
 
 def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tuple[str, ...]]:
