@@ -55,6 +55,12 @@ bool sealed_mount(const char *target);
 /* Nobody reads the root any more: forget its key. */
 void sealed_close(void);
 
+/*
+ * init_nvme.c: turn /dev/nvmeXnY, Y the namespace's id, into the name that the
+ * kernel gave it; other names stay as they are.
+ */
+void nvme_find(char *device, size_t size);
+
 /* init_net.c, init_addr.c: lo, eth0, routes. */
 struct address {
 	unsigned char bytes[16];

@@ -23,6 +23,7 @@ long (*rt_wait_call)(struct pollfd *fds, unsigned int count,
 		     const struct timespec *timeout) = hostcall_ppoll;
 
 static int wait_fds[WAIT_FDS_MAX];
+static unsigned long wait_events;	/* bit i: wait_fds[i] is an eventfd */
 static unsigned int wait_count;
 static int own_fds[RT_CPUS_MAX][OWN_FDS_MAX];
 static unsigned int own_count[RT_CPUS_MAX];
@@ -41,6 +42,16 @@ static void unlock(void)
 	__atomic_store_n(&wait_lock, 0, __ATOMIC_RELEASE);
 }
 
+static void remove_wait(unsigned int i)
+{
+	unsigned long last = wait_events >> --wait_count & 1;
+
+	wait_fds[i] = wait_fds[wait_count];
+	wait_events &= ~(1UL << wait_count | 1UL << i);
+	if (i < wait_count)
+		wait_events |= last << i;
+}
+
 void rt_wait_del(int fd)
 {
 	unsigned int i;
@@ -48,7 +59,7 @@ void rt_wait_del(int fd)
 	lock();
 	for (i = 0; i < wait_count; i++)
 		if (wait_fds[i] == fd)
-			wait_fds[i--] = wait_fds[--wait_count];
+			remove_wait(i--);
 	unlock();
 }
 
@@ -84,20 +95,45 @@ static void add_poll(struct pollfd *host_fds, unsigned int *n, const int *fds, u
 		host_fds[(*n)++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
 }
 
+/* Whoever is woken by it takes the event away: it would end each sleep to come. */
+void rt_wait_add_event(int fd)
+{
+	rt_wait_del(fd);
+	lock();
+	if (wait_count < WAIT_FDS_MAX - OWN_FDS_MAX) {
+		wait_events |= 1UL << wait_count;
+		wait_fds[wait_count++] = fd;
+	}
+	unlock();
+}
+
+static void take_events(const struct pollfd *host_fds, unsigned int count, unsigned long events)
+{
+	unsigned long long value;
+
+	for (unsigned int i = 0; i < count; i++)
+		if (events >> i & 1 && host_fds[i].revents & POLLIN)
+			hostcall_read(host_fds[i].fd, &value, sizeof(value));
+}
+
 void rt_idle_wait(unsigned int cpu)
 {
 	struct pollfd host_fds[WAIT_FDS_MAX];
 	int nobody = NOBODY;
-	unsigned int n = 0;
+	unsigned int n = 0, own;
+	unsigned long events = 0;
 
 	add_poll(host_fds, &n, own_fds[cpu], own_count[cpu]);
+	own = n;
 	if (__atomic_compare_exchange_n(&watcher, &nobody, (int)cpu, false,
 					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 		lock();
 		add_poll(host_fds, &n, wait_fds, wait_count);
+		events = wait_events;
 		unlock();
 	}
-	rt_wait_call(host_fds, n, &rt_cpus[cpu].timeout);
+	if (rt_wait_call(host_fds, n, &rt_cpus[cpu].timeout) > 0 && events)
+		take_events(host_fds + own, n - own, events);
 }
 
 /*
