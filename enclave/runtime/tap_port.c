@@ -41,6 +41,7 @@ static const uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER |
 struct tap {
 	unsigned int queues;
 	int fd[TAP_QUEUES];
+	int event_fd[TAP_QUEUES];	/* readable when a frame waits: the tap's own, as a rule */
 	struct tap_rxq rxq[TAP_QUEUES];
 	struct tap_txq txq[TAP_QUEUES];
 };
@@ -299,7 +300,7 @@ static struct rte_intr_handle *tap_make_intr(void)
 	    rte_intr_vec_list_alloc(intr, NULL, queues))
 		goto fail;
 	for (int i = 0; i < queues; i++)
-		if (rte_intr_efds_index_set(intr, i, the_tap.fd[i]) ||
+		if (rte_intr_efds_index_set(intr, i, the_tap.event_fd[i]) ||
 		    rte_intr_vec_list_index_set(intr, i, RTE_INTR_VEC_RXTX_OFFSET + i))
 			goto fail;
 	return intr;
@@ -314,8 +315,9 @@ const struct rt_tap_path *rt_tap_path;
 static int tap_make_port(struct rte_eth_dev *dev, struct rte_vdev_device *vdev,
 			 const struct rte_ether_addr *mac)
 {
+	memcpy(the_tap.event_fd, the_tap.fd, sizeof(the_tap.event_fd));
 	if (rt_tap_path)
-		the_tap.fd[0] = rt_tap_path->attach(the_tap.fd[0]);
+		the_tap.event_fd[0] = rt_tap_path->attach(the_tap.fd[0]);
 	dev->process_private = &the_tap;
 	dev->data->mac_addrs = rte_zmalloc(NULL, sizeof(*mac), 0);
 	dev->intr_handle = tap_make_intr();
