@@ -17,8 +17,11 @@ static inline uint64_t tsc(void)
 
 void spin(uint64_t cycles)
 {
-	uint64_t start = tsc();
+	uint64_t start;
 
+	if (!cycles)
+		return;
+	start = tsc();
 	while (tsc() - start < cycles)
 		;
 }

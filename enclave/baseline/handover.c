@@ -37,6 +37,7 @@ struct pool {
 	uint32_t asleep;
 	uint32_t doorbell;
 	uint32_t stop;
+	uint64_t rung;			/* TSC of the last time that a worker was woken */
 };
 
 static struct pool *pool;
@@ -256,17 +257,28 @@ static void await(struct thread *self)
 	}
 }
 
+/* One that was woken just now may not have come to run yet. */
+static void wake_worker(struct pool *mine)
+{
+	uint64_t now = __builtin_ia32_rdtsc();
+
+	if (!__atomic_load_n(&mine->asleep, __ATOMIC_SEQ_CST) ||
+	    __atomic_load_n(&mine->awake, __ATOMIC_SEQ_CST) ||
+	    now - __atomic_load_n(&mine->rung, __ATOMIC_RELAXED) < POLL_CYCLES)
+		return;
+	__atomic_store_n(&mine->rung, now, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&mine->doorbell, 1, __ATOMIC_SEQ_CST);
+	wake(&mine->doorbell);
+}
+
 /* Out of the enclave as in sync; and out there, wake a worker for the next call. */
 static long fall_back(struct thread *self, const struct frame *frame, struct pool *mine)
 {
 	long ret = cross(self, frame);
 
 	self->fallbacks++;
-	if (mine && state->cpus > 1 && __atomic_load_n(&mine->asleep, __ATOMIC_SEQ_CST) &&
-	    !__atomic_load_n(&mine->awake, __ATOMIC_SEQ_CST)) {
-		__atomic_fetch_add(&mine->doorbell, 1, __ATOMIC_SEQ_CST);
-		wake(&mine->doorbell);
-	}
+	if (mine && state->cpus > 1)
+		wake_worker(mine);
 	return ret;
 }
 

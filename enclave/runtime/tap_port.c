@@ -30,6 +30,7 @@ enum {
 struct tap {
 	unsigned int queues;
 	int fd[TAP_QUEUES];
+	int event_fd[TAP_QUEUES];	/* readable when a frame waits: the tap's own, as a rule */
 	struct tap_rxq rxq[TAP_QUEUES];
 	struct tap_txq txq[TAP_QUEUES];
 };
@@ -210,7 +211,7 @@ static struct rte_intr_handle *tap_make_intr(void)
 	    rte_intr_vec_list_alloc(intr, NULL, queues))
 		goto fail;
 	for (int i = 0; i < queues; i++)
-		if (rte_intr_efds_index_set(intr, i, the_tap.fd[i]) ||
+		if (rte_intr_efds_index_set(intr, i, the_tap.event_fd[i]) ||
 		    rte_intr_vec_list_index_set(intr, i, RTE_INTR_VEC_RXTX_OFFSET + i))
 			goto fail;
 	return intr;
@@ -243,6 +244,12 @@ int rt_tap_attach(const struct rt_net_config *config, uint16_t *ret_port)
 		err = tap_prepare_fd(the_tap.fd[i]);
 	if (err)
 		return err;
+	memcpy(the_tap.event_fd, the_tap.fd, sizeof(the_tap.event_fd));
+	if (rt_tap_path) {
+		the_tap.event_fd[0] = rt_tap_path->attach(the_tap.fd[0]);
+		port.rx_burst = rt_tap_path->rx_burst;
+		port.tx_burst = rt_tap_path->tx_burst;
+	}
 	ops = tap_ops();
 	port.intr = tap_make_intr();
 	if (!port.intr)

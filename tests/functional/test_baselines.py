@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.functional.conftest import Enclaves
+from tests.functional.redis_client import PORT, Redis
 from tests.functional.running import CHECKOUT, host
 
 SOURCE = Path(__file__).parent / "baselines" / "load.c"
@@ -160,3 +162,21 @@ def test_redis_serves_and_saves(debian: Baseline, io: str) -> None:
     status, output, errors = debian.run(io, "/bin/bash", "-c", REDIS, options=options)
 
     assert (status, output.split()) == (0, ["OK", "value", "rdb_last_bgsave_status:ok"]), errors
+
+
+@pytest.mark.needs("tun", "mmdebstrap")
+def test_libos_host_serves_by_its_tap(debian_image: Path, enclaves: Enclaves) -> None:
+    options = ("--io", "libos-host", "--read-only", "--tmpfs", "/tmp", "--stats")
+    serve = ("--port", str(PORT), "--protected-mode", "no", "--save", "")
+    running = enclaves.start(
+        debian_image, "redis-server", *serve, network=enclaves.network(), options=options
+    )
+    running.until_port(PORT)
+    large = b"x" * 200_000  # more than a frame, both ways
+
+    with Redis(running.address) as redis:
+        assert redis("SET", "key", large) == b"OK"
+        assert redis("GET", "key") == large
+
+    assert running.stop() == 0
+    assert int(running.until_line(r"libos-host: (\d+) world switches of 8200 cycles")[1]) > 0
