@@ -133,12 +133,12 @@ def count(picture: Path, colour: tuple[int, int, int]) -> int:
 @pytest.mark.slow
 @pytest.mark.needs("root", "tun", "enclave", "two-cpus", "mmdebstrap", "gcc", "perf")
 def test_cycles_of_an_enclave_have_the_names_of_their_functions(tmp_path: Path) -> None:
-    words = ["flame", "sendto", "--systems", "direct", "--seconds", "3", "--out", str(tmp_path)]
+    # Bound by its CPU: as many samples on a machine with other work as on a quiet one.
+    words = ["flame", "sqlite", "--systems", "direct", "--out", str(tmp_path)]
 
     assert cli.main(words) == 0
 
-    text = (tmp_path / "flames/sendto--32B--direct.folded").read_text()
+    text = (tmp_path / "flames/sqlite--size100--direct.folded").read_text()
     counts = {";".join(stack): count for stack, count in icicle.unfolded(text).items()}
-    assert counts["library kernel;linux;udp_sendmsg"] > 0
-    assert any(name.startswith("application;sendto") for name in counts)
-    assert any(name.startswith("application;libc.so.6") for name in counts)
+    assert counts.get("library kernel;linux;libos_copy_user", 0) > 10, text
+    assert counts.get("application;libsqlite3.so.0.8.6;sqlite3VdbeExec", 0) > 10, text
