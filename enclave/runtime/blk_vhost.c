@@ -255,7 +255,8 @@ static bool has_used(const struct rt_blk_vhost_queue *q)
 		       __atomic_load_n(&q->vq.used_next, __ATOMIC_RELAXED);
 }
 
-bool rt_blk_vhost_pending(const struct rt_blk_vhost_queue *q)
+/* Is there anything to do but to look at the attendant's socket? */
+static bool has_work(const struct rt_blk_vhost_queue *q)
 {
 	if (__atomic_load_n(&q->out.done, __ATOMIC_RELAXED))
 		return true;
@@ -264,17 +265,21 @@ bool rt_blk_vhost_pending(const struct rt_blk_vhost_queue *q)
 		       __atomic_load_n(&q->waiting, __ATOMIC_RELAXED);
 	return has_used(q) || q->generation != generation_of(q->disk) ||
 	       __atomic_load_n(&q->published, __ATOMIC_RELAXED) !=
-		       __atomic_load_n(&q->vq.avail_next, __ATOMIC_RELAXED) ||
-	       rt_blk_vhost_look_is_due(q->disk);
+		       __atomic_load_n(&q->vq.avail_next, __ATOMIC_RELAXED);
+}
+
+bool rt_blk_vhost_pending(const struct rt_blk_vhost_queue *q)
+{
+	return has_work(q) || (!has_failed(q->disk) && rt_blk_vhost_look_is_due(q->disk));
 }
 
 bool rt_blk_vhost_arm(struct rt_blk_vhost_queue *q)
 {
 	uint64_t count;
 
-	if (rt_blk_vhost_pending(q))
+	if (has_work(q))
 		return true;
-	/* The attendant's socket wakes, too: look at once, unless work came. */
+	/* The attendant's socket wakes, too: the first look after the sleep is not skipped. */
 	__atomic_store_n(&q->disk->look_tsc, 0, __ATOMIC_RELAXED);
 	/* Who signals unasked shall not keep us awake for long. */
 	if (q->signalled || !(++q->arms % UNASKED_ARMS)) {

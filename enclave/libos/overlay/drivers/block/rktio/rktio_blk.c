@@ -436,7 +436,10 @@ static void start_polling(void)
 
 	for (i = 0; i < rktio_blk.ring_count; i++) {
 		spin_lock_init(&rktio_blk.rings[i].lock);
-		if (rt_blk_ring_fd(i) >= 0)
+		/* A file's ring is its CPU's; a back end's queue is anybody's. */
+		if (rt_blk_ring_disk(i) >= 0)
+			rt_wait_add(rt_blk_ring_fd(i));
+		else if (rt_blk_ring_fd(i) >= 0)
 			rt_wait_add_own(i, rt_blk_ring_fd(i));
 	}
 	for (i = 0; i < rktio_blk.disk_count; i++)
