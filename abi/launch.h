@@ -56,7 +56,6 @@
 	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk (vdb, or nvme0n1: controller 0, namespace 1), or DEV=none for tmpfs and its kin, on an absolute path") \
 	X(net, MAYBE, "tap|virtio-user|vhost:FD:MAC:MTU[:server]", "the device behind eth0: a tap, or vhost-user's front or back end on a Unix socket, which listens (server) or is connected; without it there is only lo") \
 	X(net_queue, MANY, "FD", "one more queue of the tap: a descriptor of the same tap, which has IFF_MULTI_QUEUE") \
-	X(net_queues, MAYBE, "N", "virtio-user, vhost: pairs of queues; default 1") \
 	X(net_without, MANY, "csum|tso|lro|gso|gro|zerocopy", "an offload that eth0 does without, to measure what it is worth") \
 	X(addr, MANY, "ADDRESS/PREFIX", "address of eth0, IPv4 or IPv6") \
 	X(gateway, MANY, "ADDRESS", "default route, IPv4 or IPv6") \

@@ -120,9 +120,8 @@ static int check_whole(struct rt_launch_check *p, const char *record, size_t len
 		return rt_launch_refuse(p, "an address or gateway, but no net");
 	if (check_sealed(p, record, len, seen))
 		return -EINVAL;
-	if ((seen[KEY_net_queue] && p->launch->net.kind != RT_NET_TAP) ||
-	    (seen[KEY_net_queues] && p->launch->net.kind == RT_NET_TAP))
-		return rt_launch_refuse(p, "net_queue belongs to a tap, net_queues to the others");
+	if (seen[KEY_net_queue] && p->launch->net.kind != RT_NET_TAP)
+		return rt_launch_refuse(p, "net_queue belongs to a tap");
 	if (!seen[KEY_tree] != (p->launch->io < RT_IO_SWITCHLESS))
 		return rt_launch_refuse(p, "a tree belongs to the baselines sync and switchless, and only to these");
 	if (p->launch->io != RT_IO_DIRECT && (seen[KEY_sealed_config] || seen[KEY_net_queue]))

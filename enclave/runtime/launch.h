@@ -28,7 +28,6 @@ struct rt_launch_net {
 	bool listens;		/* the socket does */
 	uint8_t mac[6];
 	unsigned int mtu;
-	unsigned int queues;		/* pairs; 0: not told */
 	unsigned int without;		/* enum rt_net_without */
 	unsigned int more_fds;		/* of the same tap */
 	int more_fd[LAUNCH_NET_QUEUES_MAX - 1];

@@ -19,17 +19,6 @@ int rt_launch_net_queue(struct rt_launch_check *p, const char *value)
 	return 0;
 }
 
-int rt_launch_net_queues(struct rt_launch_check *p, const char *value)
-{
-	uint64_t n;
-
-	if (!rt_launch_number(value, &n) || !n || n > LAUNCH_NET_QUEUES_MAX)
-		return rt_launch_refuse(p, "'%.64s' is not a number from 1 to %d", value,
-					LAUNCH_NET_QUEUES_MAX);
-	p->launch->net.queues = (unsigned int)n;
-	return 0;
-}
-
 int rt_launch_net_without(struct rt_launch_check *p, const char *value)
 {
 	static const struct {

@@ -272,7 +272,6 @@ static int attach_virtio(const struct rt_net_config *config, uint16_t *ret_port)
 	struct rt_virtio_config virtio = {
 		.fd = config->fd,
 		.listens = config->listens,
-		.queues = config->queues,
 		.back_end = config->kind == RT_NET_VHOST,
 		.busy = config->busy,
 	};

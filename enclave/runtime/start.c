@@ -104,7 +104,7 @@ static void start_devices(const struct rt_launch *launch)
 			.fd = launch->net.fd,
 			.listens = launch->net.listens,
 			.without = launch->net.without,
-			.queues = launch->net.queues ? launch->net.queues : 1 + launch->net.more_fds,
+			.queues = 1 + launch->net.more_fds,
 			.more_fds = launch->net.more_fd,
 			.busy = launch->poll == RT_POLL_BUSY,
 			.mtu = launch->net.mtu,

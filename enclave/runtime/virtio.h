@@ -16,7 +16,6 @@ struct rt_virtio_config {
 	int fd;			/* a Unix socket, owned from now on */
 	bool listens;		/* ... on which the other end will connect, again and again */
 	bool back_end;
-	unsigned int queues;
 	bool busy;		/* never yield the CPU to the other end */
 	uint8_t mac[6];
 };

@@ -202,10 +202,6 @@ int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 		return err;
 	}
 	fcntl(config->fd, F_SETFL, fcntl(config->fd, F_GETFL) | O_NONBLOCK);
-	if (config->queues > 1) {
-		rte_log(RTE_LOG_ERR, RTE_LOGTYPE_PMD, "shared-memory networks have one queue: leave out mq\n");
-		return -EOPNOTSUPP;
-	}
 	if (config->back_end)
 		make_back();
 	else

@@ -180,6 +180,8 @@ class NetOptions:
                 f"net {kind}: a socket belongs to virtio-user and vhost, and only to these",
                 hint="--net virtio-user:SOCKET[,server]",
             )
+        if self.mode.shares_memory and (self.queues or 1) > 1:
+            raise RktioError(f"net {kind} has one pair of queues", hint="leave out mq")
         if self.mode.shares_memory and (self.tap_name or self.host_addresses):
             raise RktioError(f"net {kind} has no tap to name or to give an address to")
 

@@ -45,7 +45,6 @@ class OpenNet:
     kind: str = "tap"
     server: bool = False
     more_fds: tuple[int, ...] = ()
-    queues: int = 1
     without: tuple[str, ...] = ()
 
 
@@ -156,8 +155,6 @@ class LaunchRecord:
         yield "net", f"{self.net.kind}:{self.net.fd}:{self.net.mac}:{self.net.mtu}{role}"
         for fd in self.net.more_fds:
             yield "net_queue", str(fd)
-        if self.net.queues > 1:
-            yield "net_queues", str(self.net.queues)
         for feature in self.net.without:
             yield "net_without", feature
         if self.owner is not None:

@@ -148,8 +148,6 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("net=tap:FD:02:00:00:00:00:01:70000", "not a number"),
         ("net=tap:FD:02", "vhost:FD:MAC:MTU[:server]"),
         ("net_queue=2", "not an open descriptor"),
-        ("net_queues=0", "not a number from 1 to 8"),
-        ("net_queues=9", "not a number from 1 to 8"),
         ("net_without=offload", "none of csum, tso"),
         ("addr=10.0.1.1/24", "no net"),
         ("addr=10.0.1.1", "not ADDRESS/PREFIX"),

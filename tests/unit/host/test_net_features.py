@@ -32,7 +32,16 @@ def test_words_follow_a_socket_in_any_order() -> None:
 
 @pytest.mark.parametrize(
     "mode",
-    ["tap,tso", "tap,tso=no", "tap,rss=off", "tap,mq=0", "tap,mq=9", "tap,server", "none,tso=off"],
+    [
+        "tap,tso",
+        "tap,tso=no",
+        "tap,rss=off",
+        "tap,mq=0",
+        "tap,mq=9",
+        "tap,server",
+        "none,tso=off",
+        "vhost:/s,mq=2",
+    ],
 )
 def test_another_word_is_refused(mode: str) -> None:
     with pytest.raises(RktioError, match="net"):
@@ -68,8 +77,6 @@ def test_the_enclave_is_told() -> None:
         ("net_without", "tso"),
         ("net_without", "gro"),
     ]
-    shared = OpenNet(7, MAC, 1500, (), (), (), "vhost", queues=2)
-    assert pairs(shared)[1:] == [("net_queues", "2")]
 
 
 def test_the_bound_is_the_launch_records() -> None:
