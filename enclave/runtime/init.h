@@ -76,8 +76,8 @@ void lookup_program(const char *name, char *path, size_t size);
 int spawn_program(void);
 /*
  * Run a program of the initramfs to its end, with @output as its descriptor 3.
- * 0, LAUNCH_STATUS_FAILED where it ended in another way, or -errno where it
- * could not be started.
+ * 0, LAUNCH_STATUS_FAILED where it ended with another status, or -errno where it
+ * could not be started or, -ECHILD, a signal ended it.
  */
 int spawn_helper(const char **argv, const char **envp, int output);
 

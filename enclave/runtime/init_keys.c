@@ -167,6 +167,9 @@ static void run_helper(const char *url)
 		fail("keys: this enclave was built without a key broker's client");
 	if (status) {
 		read_and_wipe(KEYS_PATH);
+		if (status < 0)
+			fail("keys: the key broker's client did not run to its end;"
+			     " give the enclave more (--memory)");
 		finish(LAUNCH_STATUS_FAILED);	/* the helper has said why */
 	}
 }

@@ -119,6 +119,8 @@ int spawn_helper(const char **argv, const char **envp, int output)
 		return -ECHILD;
 	if (p.failed_step)
 		return -p.err;
+	if (status & 0x7f)
+		return -ECHILD;
 	return status ? LAUNCH_STATUS_FAILED : 0;
 }
 
