@@ -25,7 +25,7 @@ enum hostcall_when {
 /* By frequency: the filter asks in this order. */
 #define HOSTCALLS(X) \
 	X(preadv2, ALWAYS, \
-	  "receive packets (--net tap: not direct) and console input; take the wake-up of a vhost-user peer; read blocks where the host has no io_uring; take evidence from a TEE's agent", \
+	  "receive packets (--net tap: not direct) and console input; take the wake-up of a vhost-user peer, or news of a vhost-user disk; read blocks where the host has no io_uring; take evidence from a TEE's agent", \
 	  "wrong bytes, as from any network, terminal or disk; lengths are bounded by the request") \
 	X(pwritev2, ALWAYS, \
 	  "send packets (--net tap: not direct) and console output; wake a vhost-user peer; write blocks where the host has no io_uring; ask a TEE's agent for evidence", \

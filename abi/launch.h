@@ -51,8 +51,9 @@
 	X(loglevel, MAYBE, "0..8", "kernel messages below this level go to stderr; default 4") \
 	X(stats, MAYBE, "0|1", "1: print counters on stderr at the end") \
 	X(disk, MANY, "FD:rw|ro:direct|buffered|vhost-user", "one disk, in order vda, vdb, ...; its size is the descriptor's, or what a back end says (abi/vhost_disk.h)") \
+	X(nvme, MANY, "DEVICE:CONTAINER:rw|ro:ADDRESS", "an NVMe controller, opened by VFIO (two descriptors), with its PCI address; its disks are nvmeXnY in order") \
 	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system: ext4, or sealed for a sealed image") \
-	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk, or DEV=none for tmpfs and its kin, on an absolute path") \
+	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk (vdb, or nvme0n1: controller 0, namespace 1), or DEV=none for tmpfs and its kin, on an absolute path") \
 	X(net, MAYBE, "tap|virtio-user|vhost:FD:MAC:MTU[:server]", "the device behind eth0: a tap, or vhost-user's front or back end on a Unix socket, which listens (server) or is connected; without it there is only lo") \
 	X(net_queue, MANY, "FD", "one more queue of the tap: a descriptor of the same tap, which has IFF_MULTI_QUEUE") \
 	X(net_queues, MAYBE, "N", "virtio-user, vhost: pairs of queues; default 1") \

@@ -40,6 +40,7 @@ PROGRAMS = {
     "pkcs11-tool": "opensc",
     "objdump": "binutils",
     "qemu-storage-daemon": "qemu-system-common",
+    "qemu-system-x86_64": "qemu-system-x86",
     "redis-benchmark": "redis-tools",
     "redis-cli": "redis-tools",
     "redis-server": "redis-server",

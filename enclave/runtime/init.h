@@ -55,6 +55,12 @@ bool sealed_mount(const char *target);
 /* Nobody reads the root any more: forget its key. */
 void sealed_close(void);
 
+/*
+ * init_nvme.c: turn /dev/nvmeXnY, Y the namespace's id, into the name that the
+ * kernel gave it; other names stay as they are.
+ */
+void nvme_find(char *device, size_t size);
+
 /* init_net.c, init_addr.c: lo, eth0, routes. */
 struct address {
 	unsigned char bytes[16];
@@ -76,8 +82,8 @@ void lookup_program(const char *name, char *path, size_t size);
 int spawn_program(void);
 /*
  * Run a program of the initramfs to its end, with @output as its descriptor 3.
- * 0, LAUNCH_STATUS_FAILED where it ended with another status, or -errno where it
- * could not be started or, -ECHILD, a signal ended it.
+ * 0, LAUNCH_STATUS_FAILED where its status was another, 128 and the signal that
+ * killed it, or -errno where it could not be started.
  */
 int spawn_helper(const char **argv, const char **envp, int output);
 

@@ -26,6 +26,7 @@ NOUNS = (
     "dm",
     "sealed",
     "mount",
+    "nvme",
     "setting",
     "net",
     "addr",

@@ -165,13 +165,12 @@ static void run_helper(const char *url)
 	sys_unlink(HELPER_PATH);	/* 5 MB */
 	if (status == -ENOENT)
 		fail("keys: this enclave was built without a key broker's client");
-	if (status) {
-		read_and_wipe(KEYS_PATH);
-		if (status < 0)
-			fail("keys: the key broker's client did not run to its end;"
-			     " give the enclave more (--memory)");
-		finish(LAUNCH_STATUS_FAILED);	/* the helper has said why */
-	}
+	if (!status)
+		return;
+	read_and_wipe(KEYS_PATH);
+	if (status != LAUNCH_STATUS_FAILED)
+		fail("keys: the key broker's client crashed, or cannot be started");
+	finish(LAUNCH_STATUS_FAILED);	/* it has said why */
 }
 
 void keys_open(void)

@@ -18,7 +18,7 @@ static const char *reason(int err)
 
 /* One mount the record asks for, taken apart. */
 struct request {
-	char device[16];	/* /dev/vda, or the type for DEV=none */
+	char device[32];	/* /dev/vda, or the type for DEV=none */
 	char path[4096];
 	char fstype[16];
 	bool readonly;
@@ -27,7 +27,7 @@ struct request {
 static void parse_request(const char *value, bool root, struct request *r)
 {
 	const char *rest = value;
-	char dev[8], access[4];
+	char dev[16], access[4];
 
 	r->device[0] = '\0';
 	r->path[0] = '\0';
@@ -101,6 +101,7 @@ static void mount_disks(void)
 		if (sys_chdir(r.path))
 			fail("no directory ", r.path,
 			     " in the image to mount on; create it in the image");
+		nvme_find(r.device, sizeof(r.device));
 		mount_request(&r, r.path);
 	}
 	sys_chdir("/");

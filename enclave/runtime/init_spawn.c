@@ -120,7 +120,7 @@ int spawn_helper(const char **argv, const char **envp, int output)
 	if (p.failed_step)
 		return -p.err;
 	if (status & 0x7f)
-		return -ECHILD;
+		return 128 + (status & 0x7f);
 	return status ? LAUNCH_STATUS_FAILED : 0;
 }
 

@@ -62,6 +62,8 @@ static int parse_entry(struct rt_launch_check *p, const char *entry,
 
 static bool known_disk(const struct rt_launch *launch, const char *value)
 {
+	if (!strncmp(value, "nvme", 4))
+		return value[4] < (char)('0' + launch->nvme_count);
 	return value[2] < (char)('a' + launch->disk_count);
 }
 

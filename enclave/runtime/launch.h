@@ -11,6 +11,7 @@
 #include "../libos/overlay/arch/libos/include/asm/runtime.h"
 #include "../libos/overlay/include/uapi/linux/rktio_tee.h"
 #include "net.h"
+#include "nvme.h"
 
 struct rt_launch_disk {
 	int fd;
@@ -67,6 +68,8 @@ struct rt_launch {
 	const char *insecure_tsm;	/* NULL, or a path */
 	unsigned int disk_count;
 	struct rt_launch_disk disks[LAUNCH_DISKS_MAX];
+	unsigned int nvme_count;
+	struct rt_launch_nvme nvme[RT_NVME_MAX];
 	struct rt_launch_net net;
 
 	/* The bytes themselves, for /launch; NUL-terminated strings. */

@@ -234,7 +234,7 @@ int rt_launch_root(struct rt_launch_check *p, const char *value)
 
 int rt_launch_mount(struct rt_launch_check *p, const char *value)
 {
-	char dev[8], path[4096], fstype[16], access[8];
+	char dev[16], path[4096], fstype[16], access[8];
 	const char *rest = value;
 	bool readonly;
 
@@ -243,7 +243,7 @@ int rt_launch_mount(struct rt_launch_check *p, const char *value)
 	    !next_field(&rest, fstype, sizeof(fstype)) ||
 	    !next_field(&rest, access, sizeof(access)) || *rest)
 		return rt_launch_refuse(p, "'%.64s' is not DEV:PATH:FSTYPE:rw|ro", value);
-	if (strcmp(dev, "none") && !valid_disk_name(dev))
+	if (strcmp(dev, "none") && !valid_disk_name(dev) && !rt_launch_nvme_name(dev))
 		return rt_launch_refuse(p, "'%s' is neither a disk nor none", dev);
 	return parse_access(p, access, &readonly);
 }

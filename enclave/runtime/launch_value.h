@@ -27,4 +27,7 @@ int rt_launch_refuse(struct rt_launch_check *p, const char *format, ...)
 /* A decimal number and nothing else: no sign, no blank, no overflow. */
 bool rt_launch_number(const char *text, uint64_t *ret);
 
+/* nvme0n1: the first controller's namespace 1, whether there is one or not. */
+bool rt_launch_nvme_name(const char *name);
+
 #endif /* RT_LAUNCH_VALUE_H */

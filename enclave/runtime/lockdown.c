@@ -16,6 +16,7 @@
 #include "launch.h"
 #include "lockdown.h"
 #include "lockdown_filter.h"
+#include "nvme.h"
 #include "runtime.h"
 #include "tee.h"
 #include "virtio.h"
@@ -91,6 +92,14 @@ static void add_net(struct rt_filter_config *config, const struct rt_launch *lau
 	}
 }
 
+/* Their interrupts, after a sleep; all else of theirs is memory. */
+static void add_nvme(struct rt_filter_config *config)
+{
+	for (unsigned int i = 0; i < rt_nvme_count(); i++)
+		for (unsigned int j = 0; j < rt_nvme_device(i)->event_count; j++)
+			rt_fd_set_add(&config->readable, rt_nvme_device(i)->events[j]);
+}
+
 bool rt_lockdown_wanted(void)
 {
 	return lockdown.wanted;
@@ -117,6 +126,7 @@ void rt_lockdown_start(const struct rt_launch *launch)
 	config.cpus = launch->cpus;
 	add_console(&config);
 	add_disks(&config, launch);
+	add_nvme(&config);
 	if (launch->net.present)
 		add_net(&config, launch);
 	if (rt_tee.socket >= 0) {

@@ -337,6 +337,7 @@ void rt_net_stats(struct rt_net_stats *ret)
 		.rx_dropped = tap.rx_errors,
 	};
 	ret->direct = rt_virtio_stats(&virtio);
+	ret->queues = rt_net_port.queues;
 	ret->kicks = virtio.kicks;
 	ret->link_checks = virtio.checks;
 	ret->connects = virtio.connects;
@@ -346,6 +347,8 @@ void rt_net_stats(struct rt_net_stats *ret)
 	for (unsigned int i = 0; i < rt_net_port.queues; i++) {
 		const struct rt_net_queue *q = &rt_net_port.queue[i];
 
+		ret->tx_queue[i] = q->tx.packets;
+		ret->rx_queue[i] = q->rx.packets;
 		ret->tx_packets += q->tx.packets;
 		ret->tx_bytes += q->tx.bytes;
 		ret->tx_dropped += q->tx.dropped;

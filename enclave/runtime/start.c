@@ -21,6 +21,7 @@
 #include "launch.h"
 #include "lockdown.h"
 #include "net.h"
+#include "nvme.h"
 #include "runtime.h"
 #include "sealed.h"
 #include "tee.h"
@@ -93,6 +94,9 @@ static void start_devices(const struct rt_launch *launch)
 
 	if (launch->disk_count &&
 	    rt_blk_start(launch->disks, launch->disk_count, launch->cpus, error, sizeof(error)))
+		rt_fail("%s", error);
+	if (launch->nvme_count &&
+	    rt_nvme_start(launch->nvme, launch->nvme_count, launch->cpus, error, sizeof(error)))
 		rt_fail("%s", error);
 	if (launch->net.present) {
 		struct rt_net_config config = {

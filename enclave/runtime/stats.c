@@ -8,6 +8,7 @@
 #include "blk.h"
 #include "console.h"
 #include "hostcall.h"
+#include "nvme.h"
 #include "runtime.h"
 
 #include "../libos/overlay/arch/libos/include/asm/runtime_net.h"
@@ -62,6 +63,8 @@ static void print_net(void)
 	else
 		print("not direct: %lu writes, %lu reads (%lu empty) of the tap\n",
 			s.host_writes, s.host_reads, s.host_reads_empty);
+	for (unsigned int i = 0; s.queues > 1 && i < s.queues; i++)
+		print("rkt-io: queue %u: packets sent %lu, received %lu\n", i, s.tx_queue[i], s.rx_queue[i]);
 }
 
 static void print_blk(void)
@@ -84,11 +87,21 @@ static void print_baseline(void)
 		print("rkt-io: baseline libos-host: %lu world switches of %lu cycles\n", crossings, cycles);
 }
 
+static void print_nvme(void)
+{
+	const struct rt_nvme_stats *s = &libos_nvme_stats;
+
+	if (rt_nvme_count())
+		print("rkt-io: NVMe commands %llu, read %llu bytes, written %llu bytes, flushes %llu; direct: interrupts armed %llu times\n",
+			s->commands, s->read_bytes, s->written_bytes, s->flushes, s->armed);
+}
+
 void rt_stats_print(void)
 {
 	print_baseline();
 	print_kernel();
 	print_net();
 	print_blk();
+	print_nvme();
 	rt_console_write_all(STDERR_FILENO, text.bytes, text.used);
 }

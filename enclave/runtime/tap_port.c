@@ -18,25 +18,14 @@
 #include <rte_mbuf.h>
 
 #include "../libos/overlay/arch/libos/include/asm/runtime_net.h"
+#include "ethdev.h"
 #include "tap.h"
-#include "tap_ethdev.h"
 #include "tap_queue.h"
 
 enum {
 	TAP_QUEUES = RT_NET_QUEUES_MAX,	/* one per descriptor; more with IFF_MULTI_QUEUE */
 	TAP_RING = 32,		/* nothing is queued: for those who ask */
-	TAP_MTU_MAX = 65521,	/* the host's tun driver: 65535 - Ethernet header */
 };
-
-static const uint64_t tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
-				    RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
-				    RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
-				    RTE_ETH_TX_OFFLOAD_TCP_TSO;
-static const uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER |
-				    RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT |
-				    RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
-				    RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
-				    RTE_ETH_RX_OFFLOAD_TCP_LRO;
 
 struct tap {
 	unsigned int queues;
@@ -48,23 +37,6 @@ struct tap {
 static struct tap the_tap;	/* in private memory, unlike what rte_malloc() gives */
 
 #define tap_log(...) rte_log(RTE_LOG_ERR, RTE_LOGTYPE_PMD, __VA_ARGS__)
-
-static int tap_nothing(struct rte_eth_dev *dev)
-{
-	(void)dev;
-	return 0;
-}
-
-static int tap_set_link(struct rte_eth_dev *dev, uint16_t status)
-{
-	dev->data->dev_link = (struct rte_eth_link){
-		.link_speed = RTE_ETH_SPEED_NUM_10G,
-		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
-		.link_autoneg = RTE_ETH_LINK_FIXED,
-		.link_status = status,
-	};
-	return 0;
-}
 
 static int tap_start(struct rte_eth_dev *dev)
 {
@@ -78,32 +50,8 @@ static int tap_start(struct rte_eth_dev *dev)
 		accept |= TUN_F_TSO4 | TUN_F_TSO6;
 	if (ioctl(tap->fd[0], TUNSETOFFLOAD, accept))
 		return -errno;
-	return tap_set_link(dev, RTE_ETH_LINK_UP);
-}
-
-static int tap_stop(struct rte_eth_dev *dev)
-{
-	return tap_set_link(dev, RTE_ETH_LINK_DOWN);
-}
-
-static int tap_link_update(struct rte_eth_dev *dev, int wait)
-{
-	(void)dev;
-	(void)wait;
+	ethdev_set_link(dev, true);
 	return 0;
-}
-
-static int tap_mac_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac)
-{
-	(void)dev;
-	(void)mac;	/* the tap delivers every frame */
-	return 0;
-}
-
-static int tap_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
-{
-	(void)dev;
-	return mtu <= TAP_MTU_MAX ? 0 : -EINVAL;
 }
 
 static int tap_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
@@ -125,23 +73,10 @@ static int tap_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 static int tap_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
 	(void)dev;
-	info->max_rx_queues = (uint16_t)the_tap.queues;
-	info->max_tx_queues = (uint16_t)the_tap.queues;
-	info->max_mac_addrs = 1;
-	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = TAP_MTU_MAX;
-	info->max_rx_pktlen = TAP_MTU_MAX + RTE_ETHER_HDR_LEN;
-	info->max_lro_pkt_size = TAP_FRAME_MAX;
-	info->rx_offload_capa = rx_offloads;
-	info->tx_offload_capa = tx_offloads;
+	ethdev_fill_info(info, the_tap.queues, TAP_RING, TAP_TX_SEGS);
+	info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_BUFFER_SPLIT;
 	info->rx_seg_capa.multi_pools = 1;
 	info->rx_seg_capa.max_nseg = TAP_RX_SEGS;
-	info->tx_desc_lim.nb_seg_max = TAP_TX_SEGS;
-	info->tx_desc_lim.nb_mtu_seg_max = TAP_TX_SEGS;
-	info->default_rxportconf.ring_size = TAP_RING;
-	info->default_txportconf.ring_size = TAP_RING;
-	info->default_rxportconf.nb_queues = 1;
-	info->default_txportconf.nb_queues = 1;
 	return 0;
 }
 
@@ -222,43 +157,19 @@ static int tap_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue,
 	return 0;
 }
 
-static void tap_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue)
-{
-	(void)dev;
-	(void)queue;
-}
-
 /* The tap itself is the event, and always armed. */
-static int tap_rx_intr(struct rte_eth_dev *dev, uint16_t queue)
+static struct ethdev_ops tap_ops(void)
 {
-	(void)dev;
-	(void)queue;
-	return 0;
-}
+	struct ethdev_ops ops = ethdev_common_ops;
 
-static const struct tap_dev_ops tap_ops = {
-	.configure = tap_nothing,
-	.start = tap_start,
-	.stop = tap_stop,
-	.link_up = tap_nothing,
-	.link_down = tap_nothing,
-	.close = tap_nothing,
-	.link_update = tap_link_update,
-	.promiscuous_enable = tap_nothing,
-	.promiscuous_disable = tap_nothing,
-	.allmulticast_enable = tap_nothing,
-	.allmulticast_disable = tap_nothing,
-	.mac_set = tap_mac_set,
-	.mtu_set = tap_mtu_set,
-	.stats_get = tap_stats_get,
-	.infos_get = tap_infos_get,
-	.rx_queue_setup = tap_rx_queue_setup,
-	.rx_queue_release = tap_rx_queue_release,
-	.rx_intr_enable = tap_rx_intr,
-	.rx_intr_disable = tap_rx_intr,
-	.tx_queue_setup = tap_tx_queue_setup,
-	.tx_queue_release = tap_tx_queue_release,
-};
+	ops.start = tap_start;
+	ops.stats_get = tap_stats_get;
+	ops.infos_get = tap_infos_get;
+	ops.rx_queue_setup = tap_rx_queue_setup;
+	ops.rx_queue_release = tap_rx_queue_release;
+	ops.tx_queue_setup = tap_tx_queue_setup;
+	return ops;
+}
 
 /* ---- attach ---- */
 
@@ -311,87 +222,38 @@ fail:
 
 const struct rt_tap_path *rt_tap_path;
 
-static int tap_make_port(struct rte_eth_dev *dev, struct rte_vdev_device *vdev,
-			 const struct rte_ether_addr *mac)
-{
-	if (rt_tap_path)
-		the_tap.fd[0] = rt_tap_path->attach(the_tap.fd[0]);
-	dev->process_private = &the_tap;
-	dev->data->mac_addrs = rte_zmalloc(NULL, sizeof(*mac), 0);
-	dev->intr_handle = tap_make_intr();
-	if (!dev->data->mac_addrs || !dev->intr_handle)
-		return -ENOMEM;
-	dev->data->mac_addrs[0] = *mac;
-	dev->data->numa_node = vdev->device.numa_node;
-	dev->data->promiscuous = 1;
-	dev->device = &vdev->device;
-	dev->dev_ops = &tap_ops;
-	dev->rx_burst = rt_tap_path ? rt_tap_path->rx_burst : tap_rx_burst;
-	dev->tx_burst = rt_tap_path ? rt_tap_path->tx_burst : tap_tx_burst;
-	return 0;
-}
-
-static int tap_probe(struct rte_vdev_device *vdev)
-{
-	const char *name = vdev->device.name;
-	struct rte_ether_addr mac;
-	struct rte_eth_dev *dev;
-	char text[RTE_ETHER_ADDR_FMT_SIZE];
-	int err = 0;
-
-	if (sscanf(vdev->device.devargs->args, "mac=%17s", text) != 1 ||
-	    rte_ether_unformat_addr(text, &mac))
-		return -EINVAL;
-	for (unsigned int i = 0; i < the_tap.queues && !err; i++)
-		err = tap_prepare_fd(the_tap.fd[i]);
-	if (err)
-		return err;
-	dev = rte_eth_dev_allocate(name);
-	if (!dev)
-		return -ENOMEM;
-	if (!tap_check_abi(dev, name)) {
-		tap_log("net_rkt_tap: built for another version of DPDK\n");
-		return -ENOTSUP;
-	}
-	err = tap_make_port(dev, vdev, &mac);
-	if (err) {
-		rte_eth_dev_release_port(dev);
-		return err;
-	}
-	rte_eth_dev_probing_finish(dev);
-	return 0;
-}
-
-static int tap_remove(struct rte_vdev_device *vdev)
-{
-	(void)vdev;
-	return -EBUSY;	/* it lives as long as the process */
-}
-
-static struct rte_vdev_driver tap_driver = {
-	.driver = { .name = RT_TAP_DRIVER },
-	.probe = tap_probe,
-	.remove = tap_remove,
-};
-
 int rt_tap_attach(const struct rt_net_config *config, uint16_t *ret_port)
 {
-	const uint8_t *mac = config->mac;
-	static const char name[] = RT_TAP_DRIVER "0";
-	char args[64];
-	int err;
+	static struct ethdev_ops ops;
+	struct ethdev_port port = {
+		.driver = RT_TAP_DRIVER,
+		.mac = config->mac,
+		.ops = &ops,
+		.rx_burst = tap_rx_burst,
+		.tx_burst = tap_tx_burst,
+	};
+	struct rte_eth_dev *dev;
+	int err = 0;
 
 	the_tap.queues = config->queues;
 	the_tap.fd[0] = config->fd;
 	for (unsigned int i = 1; i < config->queues; i++)
 		the_tap.fd[i] = config->more_fds[i - 1];
-	snprintf(args, sizeof(args), "mac=%02x:%02x:%02x:%02x:%02x:%02x",
-		 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	rte_vdev_register(&tap_driver);
-	err = rte_vdev_init(name, args);
+	for (unsigned int i = 0; i < config->queues && !err; i++)
+		err = tap_prepare_fd(the_tap.fd[i]);
 	if (err)
 		return err;
-	return rte_eth_dev_get_port_by_name(name, ret_port);
+	ops = tap_ops();
+	port.intr = tap_make_intr();
+	if (!port.intr)
+		return -ENOMEM;
+	err = ethdev_make(&port, &dev);
+	if (err)
+		return err;
+	dev->process_private = &the_tap;
+	rte_eth_dev_probing_finish(dev);
+	*ret_port = dev->data->port_id;
+	return 0;
 }
 
 void rt_tap_stats(struct rt_tap_stats *ret)

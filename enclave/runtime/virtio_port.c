@@ -17,49 +17,21 @@
 
 #include "control.h"
 #include "dma.h"
-#include "tap_ethdev.h"
+#include "ethdev.h"
 #include "virtio.h"
 #include "virtio_back.h"
 #include "virtio_front.h"
 
 enum {
-	PORT_MTU_MAX = 65521,
 	DMA_BYTES = 18 << 20,
 	DMA_PAGE = 4096,
 	BACK_BURSTS = 64,
 };
 
-static const uint64_t tx_offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
-				    RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
-				    RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
-				    RTE_ETH_TX_OFFLOAD_TCP_TSO;
-static const uint64_t rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER |
-				    RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
-				    RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
-				    RTE_ETH_RX_OFFLOAD_TCP_LRO;
-
 /* In private memory; one of the two is in use. */
 static struct front front;
 static struct back back;
 static struct virtio_link *the_link;
-
-static int nothing(struct rte_eth_dev *dev)
-{
-	(void)dev;
-	return 0;
-}
-
-static int set_link(struct rte_eth_dev *dev, int wait)
-{
-	(void)wait;
-	dev->data->dev_link = (struct rte_eth_link){
-		.link_speed = RTE_ETH_SPEED_NUM_10G,
-		.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
-		.link_autoneg = RTE_ETH_LINK_FIXED,
-		.link_status = the_link->up,
-	};
-	return 0;
-}
 
 static uint64_t if_any(uint64_t offloads, uint64_t wanted, uint64_t features)
 {
@@ -90,20 +62,8 @@ static int port_start(struct rte_eth_dev *dev)
 	choose_features(dev);
 	err = virtio_link_start(the_link);
 
-	return err ? err : set_link(dev, 0);
-}
-
-static int port_mac_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac)
-{
-	(void)dev;
-	(void)mac;	/* every frame is delivered */
-	return 0;
-}
-
-static int port_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
-{
-	(void)dev;
-	return mtu <= PORT_MTU_MAX ? 0 : -EINVAL;
+	ethdev_set_link(dev, the_link->up);
+	return err;
 }
 
 static int port_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
@@ -112,21 +72,7 @@ static int port_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info
 	uint16_t own_buffers = the_link == &front.link ? FRONT_RING : BACK_BURSTS;
 
 	(void)dev;
-	info->max_rx_queues = 1;
-	info->max_tx_queues = 1;
-	info->max_mac_addrs = 1;
-	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = PORT_MTU_MAX;
-	info->max_rx_pktlen = PORT_MTU_MAX + RTE_ETHER_HDR_LEN;
-	info->max_lro_pkt_size = VIRTIO_FRAME_MAX;
-	info->rx_offload_capa = rx_offloads;
-	info->tx_offload_capa = tx_offloads;
-	info->tx_desc_lim.nb_seg_max = FRONT_RING;
-	info->tx_desc_lim.nb_mtu_seg_max = FRONT_RING;
-	info->default_rxportconf.ring_size = own_buffers;
-	info->default_txportconf.ring_size = own_buffers;
-	info->default_rxportconf.nb_queues = 1;
-	info->default_txportconf.nb_queues = 1;
+	ethdev_fill_info(info, 1, own_buffers, FRONT_RING);
 	return 0;
 }
 
@@ -159,12 +105,6 @@ static int port_tx_setup(struct rte_eth_dev *dev, uint16_t queue, uint16_t descr
 	return 0;
 }
 
-static void port_queue_release(struct rte_eth_dev *dev, uint16_t queue)
-{
-	(void)dev;
-	(void)queue;
-}
-
 static int port_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue)
 {
 	(void)dev;
@@ -179,35 +119,17 @@ static int port_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue)
 	return 0;
 }
 
-static int port_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue)
+static struct ethdev_ops port_ops(void)
 {
-	(void)dev;
-	(void)queue;
-	return 0;	/* the next burst does it */
-}
+	struct ethdev_ops ops = ethdev_common_ops;
 
-static const struct tap_dev_ops port_ops = {
-	.configure = nothing,
-	.start = port_start,
-	.stop = nothing,
-	.link_up = nothing,
-	.link_down = nothing,
-	.close = nothing,
-	.link_update = set_link,
-	.promiscuous_enable = nothing,
-	.promiscuous_disable = nothing,
-	.allmulticast_enable = nothing,
-	.allmulticast_disable = nothing,
-	.mac_set = port_mac_set,
-	.mtu_set = port_mtu_set,
-	.infos_get = port_infos_get,
-	.rx_queue_setup = port_rx_setup,
-	.rx_queue_release = port_queue_release,
-	.rx_intr_enable = port_rx_intr_enable,
-	.rx_intr_disable = port_rx_intr_disable,
-	.tx_queue_setup = port_tx_setup,
-	.tx_queue_release = port_queue_release,
-};
+	ops.start = port_start;
+	ops.infos_get = port_infos_get;
+	ops.rx_queue_setup = port_rx_setup;
+	ops.tx_queue_setup = port_tx_setup;
+	ops.rx_intr_enable = port_rx_intr_enable;	/* the next burst disarms it */
+	return ops;
+}
 
 /* ---- attach ---- */
 
@@ -261,28 +183,16 @@ static void make_back(void)
 	the_link = &back.link;
 }
 
-static struct rte_driver driver;
-static struct rte_device device = { .driver = &driver };
-
-static int fill_port(struct rte_eth_dev *dev, const struct rt_virtio_config *config)
-{
-	dev->data->mac_addrs = rte_zmalloc(NULL, sizeof(struct rte_ether_addr), 0);
-	if (!dev->data->mac_addrs)
-		return -ENOMEM;
-	memcpy(dev->data->mac_addrs, config->mac, sizeof(config->mac));
-	driver.name = config->back_end ? RT_VHOST_DRIVER : RT_VIRTIO_DRIVER;
-	device.name = driver.name;
-	dev->data->promiscuous = 1;
-	dev->device = &device;
-	dev->dev_ops = &port_ops;
-	dev->rx_burst = config->back_end ? back_rx_burst : front_rx_burst;
-	dev->tx_burst = config->back_end ? back_tx_burst : front_tx_burst;
-	return 0;
-}
-
 int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 {
-	const char *name = config->back_end ? RT_VHOST_DRIVER "0" : RT_VIRTIO_DRIVER "0";
+	static struct ethdev_ops ops;
+	struct ethdev_port port = {
+		.driver = config->back_end ? RT_VHOST_DRIVER : RT_VIRTIO_DRIVER,
+		.mac = config->mac,
+		.ops = &ops,
+		.rx_burst = config->back_end ? back_rx_burst : front_rx_burst,
+		.tx_burst = config->back_end ? back_tx_burst : front_tx_burst,
+	};
 	struct rte_eth_dev *dev;
 	int err = rt_control_start();
 
@@ -307,14 +217,8 @@ int rt_virtio_attach(const struct rt_virtio_config *config, uint16_t *ret_port)
 	the_link->busy = config->busy;
 	the_link->listener = config->listens ? config->fd : -1;
 	the_link->socket = config->listens ? -1 : config->fd;
-	dev = rte_eth_dev_allocate(name);
-	if (!dev)
-		return -ENOMEM;
-	if (!tap_check_abi(dev, name)) {
-		rte_eth_dev_release_port(dev);
-		return -ENOTSUP;
-	}
-	err = fill_port(dev, config);
+	ops = port_ops();
+	err = ethdev_make(&port, &dev);
 	if (err)
 		return err;
 	rte_eth_dev_probing_finish(dev);

@@ -9,8 +9,13 @@
 #include "runtime.h"
 
 #include "../libos/overlay/arch/libos/include/asm/hostcall_entry.h"
+#include "../libos/overlay/arch/libos/include/asm/runtime_wait.h"
 
-enum { WAIT_FDS_MAX = 64 };
+enum {
+	WAIT_FDS_MAX = 64,	/* in one wait; the filter knows it too */
+	OWN_FDS_MAX = 2,
+	NOBODY = -1,
+};
 
 struct rt_cpu rt_cpus[RT_CPUS_MAX];
 int rt_process;
@@ -18,7 +23,11 @@ long (*rt_wait_call)(struct pollfd *fds, unsigned int count,
 		     const struct timespec *timeout) = hostcall_ppoll;
 
 static int wait_fds[WAIT_FDS_MAX];
+static unsigned long wait_events;	/* bit i: wait_fds[i] is an eventfd */
 static unsigned int wait_count;
+static int own_fds[RT_CPUS_MAX][OWN_FDS_MAX];
+static unsigned int own_count[RT_CPUS_MAX];
+static int watcher = NOBODY;	/* the CPU that waits for wait_fds, while it sleeps */
 static unsigned int host_signals;
 static unsigned int wait_lock;
 
@@ -33,6 +42,16 @@ static void unlock(void)
 	__atomic_store_n(&wait_lock, 0, __ATOMIC_RELEASE);
 }
 
+static void remove_wait(unsigned int i)
+{
+	unsigned long last = wait_events >> --wait_count & 1;
+
+	wait_fds[i] = wait_fds[wait_count];
+	wait_events &= ~(1UL << wait_count | 1UL << i);
+	if (i < wait_count)
+		wait_events |= last << i;
+}
+
 void rt_wait_del(int fd)
 {
 	unsigned int i;
@@ -40,32 +59,81 @@ void rt_wait_del(int fd)
 	lock();
 	for (i = 0; i < wait_count; i++)
 		if (wait_fds[i] == fd)
-			wait_fds[i--] = wait_fds[--wait_count];
+			remove_wait(i--);
 	unlock();
 }
 
-/* Once is enough: a descriptor is never in the list twice. */
+/*
+ * Once is enough: a descriptor is never in the list twice. Whoever watches must
+ * learn of it, be it asleep already.
+ */
 void rt_wait_add(int fd)
+{
+	int now;
+
+	rt_wait_del(fd);
+	lock();
+	if (wait_count < WAIT_FDS_MAX - OWN_FDS_MAX)
+		wait_fds[wait_count++] = fd;
+	unlock();
+	now = __atomic_load_n(&watcher, __ATOMIC_SEQ_CST);
+	if (now != NOBODY)
+		rt_kick((unsigned int)now);
+}
+
+void rt_wait_add_own(unsigned int cpu, int fd)
+{
+	if (own_count[cpu] < OWN_FDS_MAX)
+		own_fds[cpu][own_count[cpu]++] = fd;
+}
+
+static void add_poll(struct pollfd *host_fds, unsigned int *n, const int *fds, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		host_fds[(*n)++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+}
+
+/* Whoever is woken by it takes the event away: it would end each sleep to come. */
+void rt_wait_add_event(int fd)
 {
 	rt_wait_del(fd);
 	lock();
-	if (wait_count < WAIT_FDS_MAX)
+	if (wait_count < WAIT_FDS_MAX - OWN_FDS_MAX) {
+		wait_events |= 1UL << wait_count;
 		wait_fds[wait_count++] = fd;
+	}
 	unlock();
+}
+
+static void take_events(const struct pollfd *host_fds, unsigned int count, unsigned long events)
+{
+	unsigned long long value;
+
+	for (unsigned int i = 0; i < count; i++)
+		if (events >> i & 1 && host_fds[i].revents & POLLIN)
+			hostcall_read(host_fds[i].fd, &value, sizeof(value));
 }
 
 void rt_idle_wait(unsigned int cpu)
 {
-	struct rt_cpu *self = &rt_cpus[cpu];
 	struct pollfd host_fds[WAIT_FDS_MAX];
-	unsigned int i, n;
+	int nobody = NOBODY;
+	unsigned int n = 0, own;
+	unsigned long events = 0;
 
-	lock();
-	n = wait_count;
-	for (i = 0; i < n; i++)
-		host_fds[i] = (struct pollfd){ .fd = wait_fds[i], .events = POLLIN };
-	unlock();
-	rt_wait_call(host_fds, n, &self->timeout);
+	add_poll(host_fds, &n, own_fds[cpu], own_count[cpu]);
+	own = n;
+	if (__atomic_compare_exchange_n(&watcher, &nobody, (int)cpu, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		lock();
+		add_poll(host_fds, &n, wait_fds, wait_count);
+		events = wait_events;
+		unlock();
+	}
+	if (rt_wait_call(host_fds, n, &rt_cpus[cpu].timeout) > 0 && events)
+		take_events(host_fds + own, n - own, events);
 }
 
 /*
@@ -83,7 +151,25 @@ void rt_idle_prepare(unsigned int cpu, unsigned long long timeout_ns)
 
 void rt_idle_done(unsigned int cpu)
 {
+	int self = (int)cpu;
+
 	__atomic_store_n(&rt_cpus[cpu].asleep, false, __ATOMIC_SEQ_CST);
+	__atomic_compare_exchange_n(&watcher, &self, NOBODY, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+void rt_wait_hand_over(void)
+{
+	unsigned int cpu;
+
+	if (__atomic_load_n(&watcher, __ATOMIC_RELAXED) != NOBODY)
+		return;
+	for (cpu = 0; cpu < RT_CPUS_MAX && rt_cpus[cpu].thread; cpu++) {
+		if (__atomic_load_n(&rt_cpus[cpu].asleep, __ATOMIC_RELAXED)) {
+			rt_kick(cpu);
+			return;
+		}
+	}
 }
 
 void rt_kick(unsigned int cpu)

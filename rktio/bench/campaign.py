@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rktio.bench import closure, environment, results
+from rktio.bench import baselines, closure, environment, goals, results
 from rktio.bench.parsers import Figures
 from rktio.bench.remote import Remote
 from rktio.bench.scenario import Scenario, Topology
@@ -40,10 +40,14 @@ class Plan:
     systems: tuple[System, ...] | None = None  # None: those that each scenario is about
     cpus: int = 1
     remote: Remote | None = None
+    world_switch_cycles: int | None = None  # of the baselines; None: the default
+    baselines: bool = False  # also those that the goals hold direct against
 
     def systems_of(self, scenario: Scenario) -> tuple[System, ...]:
         """Return the systems that a scenario runs on, in their order."""
-        return self.systems or tuple(map(System, scenario.systems)) or SYSTEMS
+        own = self.systems or tuple(map(System, scenario.systems)) or SYSTEMS
+        more = goals.held_against(scenario.name) if self.baselines else ()
+        return tuple(dict.fromkeys((*own, *map(System, more))))
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,14 @@ def _measure(
         if plan.remote:
             record["versions"] |= plan.remote.describe()
         with closure.scratch_directory() as scratch:
-            station = Station(scenario, guest, scratch, plan.cpus, remote=plan.remote)
+            station = Station(
+                scenario,
+                guest,
+                scratch,
+                plan.cpus,
+                remote=plan.remote,
+                world_switch_cycles=plan.world_switch_cycles,
+            )
             for turn in turns:
                 progress.note(f"{scenario.name}, {turn.system}, {clock.left()}")
                 sample = _sample(station, turn, document, runner)
@@ -208,7 +219,9 @@ def _announce(plan: Plan, document: dict[str, Any]) -> None:
     """Enter each scenario; one that was measured with other parameters is thrown away."""
     for scenario in plan.scenarios:
         old = document["scenarios"].get(scenario.name)
+        price = _price(plan, scenario)
         same = old and (old["digest"], old["cpus"]) == (scenario.digest(), plan.cpus)
+        same = same and baselines.same_price(old["world_switch_cycles"], price)
         samples = _kept(old["samples"]) if same else []
         document["scenarios"][scenario.name] = {
             "title": scenario.title,
@@ -217,7 +230,7 @@ def _announce(plan: Plan, document: dict[str, Any]) -> None:
             "length": plan.length,
             "runs": plan.runs,
             "topology": str(scenario.topology),
-            "world_switch_cycles": None,
+            "world_switch_cycles": price or (old["world_switch_cycles"] if same else None),
             "cpus": plan.cpus,
             "systems": [str(system) for system in plan.systems_of(scenario)],
             "versions": old["versions"] if same else {},
@@ -234,6 +247,10 @@ def _settings(scenario: Scenario) -> dict[str, str]:
     if not scenario.network:
         return {}
     return SYSCTL | ({"qdisc": QDISC} if scenario.topology is Topology.PAIR else {})
+
+
+def _price(plan: Plan, scenario: Scenario) -> int | None:
+    return baselines.cycles_paid(plan.systems_of(scenario), plan.world_switch_cycles)
 
 
 def _kept(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:

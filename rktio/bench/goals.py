@@ -8,7 +8,7 @@ goal, and it is met when all parts are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,7 +19,7 @@ from rktio.bench.statistics import Interval, difference_interval, median_interva
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table, read_toml
 
-PART_KEYS = ("scenario", "topology", "case", "metric", "goal", "compare", "unit")
+PART_KEYS = ("scenario", "topology", "case", "metric", "goal", "compare", "unit", "against")
 MOST_SHARE = 10.0  # of a bound that is hardly used at all
 ROW_KEYS = ("name", "part", "goal", "reason")
 
@@ -34,7 +34,7 @@ class Compare(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """One figure of a row: direct against native. `metric` None is the scenario's own.
+    """One figure of a row: direct against another system. `metric` None is the scenario's own.
 
     `scenario` is the name in results, so it says the topology.
     """
@@ -45,6 +45,7 @@ class Part:
     metric: str | None = None
     compare: Compare = Compare.RATIO
     unit: str = "x"
+    against: str = tables.BASE
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,17 @@ def rows() -> tuple[Row, ...]:
     return tuple(_row(entry) for entry in table.tables("row", ROW_KEYS) or ())
 
 
-def needed() -> tuple[str, ...]:
+def needed(*, baselines: bool = False) -> tuple[str, ...]:
     """Return the scenarios that the goals are judged by, under their names in results."""
-    return tuple(dict.fromkeys(part.scenario for row in rows() for part in row.parts))
+    parts = [part for row in rows() for part in row.parts]
+    wanted = (part.scenario for part in parts if baselines or part.against == tables.BASE)
+    return tuple(dict.fromkeys(wanted))
+
+
+def held_against(scenario: str) -> tuple[str, ...]:
+    """Return the systems other than native that direct is held against in a scenario."""
+    parts = [part for row in rows() for part in row.parts if part.scenario == scenario]
+    return tuple(dict.fromkeys(p.against for p in parts if p.against != tables.BASE))
 
 
 def judge(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -111,7 +120,7 @@ def _judged_part(part: Part, document: Mapping[str, Any]) -> dict[str, Any]:
     found = _compared(part, record, metric) if record is not None and metric else None
     at_most = part.compare is not Compare.RATIO
     known = {
-        "name": f"{part.scenario} {part.case}{f' {part.metric}' if part.metric else ''}",
+        "name": _name(part),
         "goal": part.goal,
         "at_most": at_most,
         "unit": part.unit,
@@ -120,7 +129,10 @@ def _judged_part(part: Part, document: Mapping[str, Any]) -> dict[str, Any]:
         absent = dict.fromkeys(("value", "low", "high", "noise"))
         return known | absent | {"met": False, "reason": _reason(part, record)}
     noise = None if at_most else _noise(record, part.case, metric)
-    remarks = [tables.remark(record, part.case)]
+    cycles = None if part.against == tables.BASE else record["world_switch_cycles"]
+    remarks = [tables.remark(record, part.case, part.against)]
+    if cycles is not None:
+        remarks.append(f"a world switch is simulated by {cycles} cycles")
     if noise and noise[0] < found.value < noise[1]:
         remarks.append("within the noise of this run")
     return known | {
@@ -135,7 +147,7 @@ def _judged_part(part: Part, document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compared(part: Part, record: Mapping[str, Any], metric: str) -> Interval | None:
     if part.compare is Compare.RATIO:
-        return tables.ratio(record, part.case, metric, "direct")
+        return tables.ratio(record, part.case, metric, "direct", part.against)
     direct = tables.samples(record, part.case, metric, "direct")
     native = tables.samples(record, part.case, metric, tables.BASE)
     if not direct or not native:
@@ -156,6 +168,8 @@ def _noise(record: Mapping[str, Any], case: str, metric: str | None) -> list[flo
 def _reason(part: Part, record: Mapping[str, Any] | None) -> str:
     if record is None:
         return f"scenario {part.scenario} was not run"
+    if part.against not in record["systems"]:
+        return f"{part.scenario} was not run on {part.against}; rkt-io bench ... --baselines does"
     errors = [sample["error"] for sample in record["samples"] if sample["error"]]
     return errors[0] if errors else f"{part.scenario} {part.case} was not measured on both sides"
 
@@ -164,9 +178,22 @@ def _row(table: Table) -> Row:
     name = table.string("name")
     if name is None:
         raise RktioError("bench/goals.toml: a row has no name")
-    parts = tuple(_part(name, entry) for entry in table.tables("part", PART_KEYS) or ())
+    entries = table.tables("part", PART_KEYS) or ()
+    parts = tuple(part for entry in entries for part in _parts(name, entry))
     goal = parts[0].goal if parts else _number(table, "goal", name)
     return Row(name, goal, parts, table.string("reason"))
+
+
+def _name(part: Part) -> str:
+    metric = f" {part.metric}" if part.metric else ""
+    against = "" if part.against == tables.BASE else f" against {part.against}"
+    return f"{part.scenario} {part.case}{metric}{against}"
+
+
+def _parts(row: str, table: Table) -> list[Part]:
+    """Return one part for each system that the entry is held against."""
+    bases = table.strings("against") or (tables.BASE,)
+    return [replace(_part(row, table), against=base) for base in bases]
 
 
 def _part(row: str, table: Table) -> Part:

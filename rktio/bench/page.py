@@ -80,12 +80,14 @@ def _machine(document: Mapping[str, Any]) -> str:
     machine = session["machine"]
     loads = [sample["load"][0] for r in document["scenarios"].values() for sample in r["samples"]]
     busiest = f"; load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
+    warning = tables.busy_warning(document)
     guest = ", a virtual machine" if machine["hypervisor"] else ""
     return (
         f"<p>{_text(machine['cpu'])}, {machine['cpus']} CPUs{guest}; Linux "
         f"{_text(machine['kernel'])}, {_text(machine['os'])}{busiest}. rkt-io "
         f"{_text(session['rkt_io']['version'])} ({_text(session['rkt_io']['commit'])}, enclave "
         f"{_text(session['rkt_io']['enclave'])}).</p>"
+        + (f'<p class="missed">{_text(warning)}</p>' if warning else "")
     )
 
 
@@ -139,7 +141,7 @@ def _scenario(name: str, record: Mapping[str, Any], picture: str) -> Iterable[st
     yield f'; <span class="small">{_text(_how(record))}</span></p>'
     yield picture
     head = ("case", "figure", "system", "median", "95 % interval", "against native", "runs")
-    yield _table(head, [_line(line) for line in lines])
+    yield _table(head, [_line(line, tables.label(record, line.system)) for line in lines])
 
 
 def _how(record: Mapping[str, Any]) -> str:
@@ -150,14 +152,14 @@ def _how(record: Mapping[str, Any]) -> str:
     return f"{record['length']}, {record['topology']}, {cores}, {switch}; {versions}"
 
 
-def _line(line: Line) -> Cells:
+def _line(line: Line, system: str) -> Cells:
     against = "" if line.ratio is None else _ratio(line.ratio)
     if line.system == tables.NOISE:
         against += ' <span class="small">noise</span>'
     return (
         _text(line.case),
         f"{_text(line.metric)} [{_text(line.unit)}]",
-        _text(line.system),
+        _text(system),
         _figure(line.median.value),
         f"{_figure(line.median.low)} to {_figure(line.median.high)}",
         against,

@@ -144,6 +144,7 @@ def _client_station(station: Station) -> Station:
         poll=station.poll,
         net_words=station.net_words,
         read_only=True,
+        world_switch_cycles=station.world_switch_cycles,
     )
 
 
@@ -155,6 +156,11 @@ def _wired(
     addresses: tuple[IPv4Interface, IPv4Interface] = (SERVER, CLIENT),
 ) -> Iterator[Ends]:
     """Give both stations their end of one wire; the first one's listens."""
+    if system is System.LIBOS_HOST:
+        raise RktioError(
+            "libos-host has threads of the host for a tap, and a pair has none",
+            hint="--topology host-client",
+        )
     if system is not System.DIRECT:
         cores = (first.server_cores, second.server_cores)
         with linked_namespaces(cores, addresses, SYSCTL) as (one, other):

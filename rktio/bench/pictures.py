@@ -120,7 +120,7 @@ def _bars(axes: Axes, record: Mapping[str, Any], metric: str) -> None:
             width,
             yerr=_error_bars([found for _, found in spots]),
             color=COLOURS.get(system, "#444444"),
-            label=system,
+            label=tables.label(record, system),
             capsize=2,
             error_kw={"linewidth": 0.8},
         )

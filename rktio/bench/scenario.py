@@ -24,7 +24,7 @@ from rktio.common.errors import RktioError
 
 BRACES = re.compile(r"\{([a-z_]+)\}")
 ADDRESSES = {"server", "peer"}
-TEXTS = ("title", "figure", "kind", "parser", "memory", "disk", "ready")
+TEXTS = ("title", "figure", "kind", "parser", "memory", "disk", "scratch", "ready")
 LISTS = ("packages", "built", "command", "client", "client_packages", "before")
 CHOICES = ("topologies", "systems")
 NUMBERS = ("port", "sink_port")
@@ -88,6 +88,7 @@ class Scenario:
     topology: Topology = Topology.HOST_CLIENT
     topologies: tuple[str, ...] = (Topology.HOST_CLIENT,)
     systems: tuple[str, ...] = ()  # those that it is about, where these are not the usual ones
+    scratch: str = ""  # size of a second, empty disk of the library OS (/dev/vdb)
     ready: str = ""  # what a server prints when it may be connected to; else its port is tried
     files: Mapping[str, str] = field(default_factory=dict)
     filled: Mapping[str, int] = field(default_factory=dict)

@@ -5,6 +5,7 @@ native: the host's kernel, in a chroot of the guest's files and a network namesp
 native-aa: the same once more; its ratio to native is the noise of the machine.
 native-busypoll: native with the host's sockets polling the device (net.core.busy_poll).
 direct: the library OS over its tap, its disk an image on the file system of the native files.
+sync, switchless, libos-host: the baselines of rktio.bench.baselines.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, cast
 
-from rktio.bench import cputime, parsers, placement
+from rktio.bench import baselines, cputime, parsers, placement
 from rktio.bench.closure import scratch_copy
 from rktio.bench.guest import Guest, client_scenario, guest_of
 from rktio.bench.parsers import Figures
@@ -70,10 +71,12 @@ class System(StrEnum):
     DIRECT = "direct"
     NATIVE_AA = "native-aa"
     NATIVE_BUSYPOLL = "native-busypoll"
+    SYNC = "sync"
+    SWITCHLESS = "switchless"
+    LIBOS_HOST = "libos-host"
 
 
-# In every schema and report, so that results of later versions are readable by this one.
-PLANNED = ("sync", "switchless", "libos-host")
+LIBRARY_OS = (System.DIRECT, System.LIBOS_HOST)
 
 
 Observer = Callable[[int], AbstractContextManager[None]]
@@ -102,6 +105,7 @@ class Station:
     remote: Remote | None = None  # where clients run, instead of here
     observer: Observer | None = None  # given the process of the system under test
     errors: IO[bytes] | None = None  # where an observed program tells its mappings
+    world_switch_cycles: int | None = None  # of the baselines; None: the default
     _copies: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -122,6 +126,18 @@ class Station:
         folder = self.folder / system
         folder.mkdir(exist_ok=True, parents=True)
         return folder
+
+    def scratch_disks(self) -> tuple[Path, ...]:
+        """Return a new sparse file, where the scenario wants a second disk."""
+        if not self.scenario.scratch:
+            return ()
+        from rktio.host.options import parse_size
+
+        path = self.folder / "scratch.img"
+        path.unlink(missing_ok=True)
+        path.touch()
+        os.truncate(path, parse_size(self.scenario.scratch))
+        return (path,)
 
     def observed(self, pid: int) -> AbstractContextManager[None]:
         """Observe a process for as long as it does what is measured."""
@@ -313,7 +329,7 @@ def started_on(
 ) -> Iterator[subprocess.Popen[bytes]]:
     if station.observer:
         command = ["/bin/sh", "-c", TELLING_MAPS, "sh", *command]
-    start = _start_direct if system is System.DIRECT else _start_native
+    start = _start_direct if system in LIBRARY_OS else _start_native
     with start(station, system, command, output) as process:
         try:
             yield process
@@ -330,13 +346,22 @@ def _start_native(
     station: Station, system: System, command: Sequence[str], output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     unshare, nsenter = require("unshare", "util-linux"), require("nsenter", "util-linux")
-    tree, folder = str(station.guest.tree), str(station.bench_folder(system))
+    tree, folder = station.guest.tree, station.bench_folder(system)
     words: list[str | Path] = [
         *(unshare, "--mount", "/bin/sh", "-c", CHROOT, "sh", tree, folder),
         *command,
     ]
+    fds: tuple[int, ...] = ()
     with ExitStack() as stack:
+        mark = f"{station.folder}/{time.monotonic_ns()}"
+        stack.callback(placement.kill_marked, mark)  # daemons that it left
+        env = {**ENVIRONMENT, placement.MARK: mark}
         holder = station.namespace
+        if system in baselines.ON_HOST_KERNEL:
+            image, cycles = station.guest.image, station.world_switch_cycles
+            words, fds = stack.enter_context(
+                baselines.on_host_kernel(system, image, (tree, folder), command, env, cycles)
+            )
         if station.scenario.network and holder is None:
             holder = stack.enter_context(
                 server_behind_veth(
@@ -345,14 +370,13 @@ def _start_native(
             )
         if holder is not None:
             words = [nsenter, "-t", str(holder), "-n", *words]
-        mark = f"{station.folder}/{time.monotonic_ns()}"
-        stack.callback(placement.kill_marked, mark)  # daemons that it left
         yield popen(
             placement.placed(words, station.server_cores),
+            pass_fds=fds,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=_errors(station, output),
-            env={**ENVIRONMENT, placement.MARK: mark},
+            env=env,
         )
 
 
@@ -360,10 +384,10 @@ def _start_native(
 def _start_direct(
     station: Station, system: System, command: Sequence[str], output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
+    from rktio.host.baseline import Io
     from rktio.host.launch import prepared
-    from rktio.host.options import NetMode, NetOptions, Poll, RunOptions, parse_size
+    from rktio.host.options import Disk, NetMode, NetOptions, Poll, RunOptions, parse_size
 
-    del system
     words = ",".join(filter(None, (station.wire, station.net_words)))
     net = NetOptions(cast(NetMode, words), addresses=(str(station.address),))
     options = RunOptions(
@@ -372,6 +396,7 @@ def _start_direct(
         args=tuple(command[1:]),
         memory_bytes=parse_size(station.scenario.memory),
         cpus=station.cpus,
+        disks=tuple(map(Disk, station.scratch_disks())),
         poll=Poll(station.poll),
         read_only=station.read_only,
         tmpfs=("/tmp",) if station.read_only else (),  # noqa: S108 - inside the enclave
@@ -379,6 +404,8 @@ def _start_direct(
         env=ENVIRONMENT,
         sysctl=SYSCTL if station.scenario.network else {},
         insecure_no_lockdown=station.observer is not None,  # else nobody may look
+        io=Io(system),
+        world_switch_cycles=station.world_switch_cycles if system in baselines.NAMES else None,
     )
     with prepared(options) as launch:
         process = popen(
@@ -422,7 +449,7 @@ def deadline(case: Case) -> float:
 
 
 def _addresses(system: System) -> dict[str, str]:
-    own = DIRECT_ADDRESS if system is System.DIRECT else NATIVE_ADDRESS
+    own = DIRECT_ADDRESS if system in LIBRARY_OS else NATIVE_ADDRESS
     return {"server": str(own.ip), "peer": str(own.network.network_address + 254)}
 
 

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rktio.bench import baselines
 from rktio.bench.statistics import Interval, median_interval, permutation_p, ratio_interval
 
 COSTS = ("us", "ms", "s", "MiB", "%")
 BASE = "native"
 NOISE = "native-aa"
 ENOUGH_RUNS = 5
+LOAD_OF_OURS = 1  # what a run adds to the load beyond its cores
 CLIENT_FULL_CORES = 0.95  # a client that uses so much of its core may be what was measured
 
 
@@ -47,9 +49,11 @@ def lower_is_better(unit: str) -> bool:
     return unit.partition("/")[0] in COSTS
 
 
-def ratio(record: Mapping[str, Any], case: str, metric: str, system: str) -> Interval | None:
-    """Return how many times better than native a system is; None without samples of both."""
-    own, base = samples(record, case, metric, system), samples(record, case, metric, BASE)
+def ratio(
+    record: Mapping[str, Any], case: str, metric: str, system: str, against: str = BASE
+) -> Interval | None:
+    """Return how many times better than another a system is; None without samples of both."""
+    own, base = samples(record, case, metric, system), samples(record, case, metric, against)
     if not own or not base:
         return None
     if lower_is_better(record["units"].get(metric, "")):
@@ -57,10 +61,10 @@ def ratio(record: Mapping[str, Any], case: str, metric: str, system: str) -> Int
     return ratio_interval(own, base)
 
 
-def remark(record: Mapping[str, Any], case: str) -> str | None:
+def remark(record: Mapping[str, Any], case: str, against: str = BASE) -> str | None:
     """Return why a ratio is to be read with care, if it is."""
     found = []
-    counts = [len(samples(record, case, record["primary"], name)) for name in (BASE, "direct")]
+    counts = [len(samples(record, case, record["primary"], name)) for name in (against, "direct")]
     if min(counts) < ENOUGH_RUNS:
         found.append(f"only {min(counts)} runs")
     busy = [
@@ -68,9 +72,31 @@ def remark(record: Mapping[str, Any], case: str) -> str | None:
         for system in record["systems"]
         for value in samples(record, case, "client_cpu", system)
     ]
-    if busy and max(busy) >= CLIENT_FULL_CORES:
+    # In a pair both ends are the system under test, and one that polls uses what it has.
+    if record["topology"] != "pair" and busy and max(busy) >= CLIENT_FULL_CORES:
         found.append("the client used its whole core: it may be what was measured")
     return "; ".join(found) or None
+
+
+def label(record: Mapping[str, Any], system: str) -> str:
+    """Return a system's name; a simulated cost is always said with it."""
+    cycles = record["world_switch_cycles"]
+    return f"{system} ({cycles} cycles simulated)" if system in baselines.NAMES else system
+
+
+def busy_warning(document: Mapping[str, Any]) -> str | None:
+    """Return a line where other work than the benchmark's had the machine, by its own records."""
+    if not document["sessions"]:
+        return None
+    cpus = document["sessions"][-1]["machine"]["cpus"]
+    samples = [sample for r in document["scenarios"].values() for sample in r["samples"]]
+    busy = sum(sample["load"][0] > cpus + LOAD_OF_OURS for sample in samples)
+    if not busy:
+        return None
+    return (
+        f"The machine had other work: before {busy} of {len(samples)} runs its load was above "
+        f"{cpus + LOAD_OF_OURS} on {cpus} CPUs. Believe no ratio that is near its noise."
+    )
 
 
 def cases(record: Mapping[str, Any]) -> list[str]:

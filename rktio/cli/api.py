@@ -16,6 +16,7 @@ from rktio.cli.preflight import check_image
 from rktio.common.errors import RktioError
 from rktio.common.run import Stream, popen
 from rktio.host.launch import Launch, prepared
+from rktio.host.nvme import NvmeDisk
 from rktio.host.options import (
     DEFAULT_MEMORY_BYTES,
     Disk,
@@ -61,6 +62,7 @@ class Enclave:
         read_only: bool = False,
         buffered: bool = False,
         disks: Iterable[Disk] = (),
+        nvme: Iterable[NvmeDisk] = (),
         tmpfs: Iterable[str] = (),
         net: NetOptions | None = None,
         env: Mapping[str, str] | None = None,
@@ -85,6 +87,7 @@ class Enclave:
             read_only=read_only,
             buffered=buffered,
             disks=tuple(disks),
+            nvme=tuple(nvme),
             tmpfs=tuple(tmpfs),
             net=net or NetOptions(),
             env=env or {},

@@ -43,6 +43,7 @@ COMMANDS = (
     Command("config", "rktio.cli.owner:config", "sign or check an application's configuration"),
     Command("measure", "rktio.cli.owner:measure", "what the evidence of an enclave must show"),
     Command("doctor", "rktio.cli.doctor:main", "what this machine has and lacks"),
+    Command("devices", "rktio.cli.devices:main", "which devices an enclave can drive itself"),
     Command("keys", "rktio.cli.keys:main", "give keys to enclaves that prove themselves"),
     Command("surface", "rktio.cli.surface:main", "every call that an enclave can make to its host"),
     Command("bench", "rktio.bench.cli:main", "measure the library OS against native"),

@@ -14,6 +14,8 @@ import rktio
 from rktio.cli.report import Parser, reported
 from rktio.common.errors import RktioError
 from rktio.host.baseline import DEFAULT_WORLD_SWITCH_CYCLES, Io
+from rktio.host.nvme import PREFIX as NVME_PREFIX
+from rktio.host.nvme import NvmeDisk
 from rktio.host.options import (
     Disk,
     NetOptions,
@@ -113,7 +115,7 @@ def _add_disks(root: Parser) -> None:
     add(
         "--disk",
         action="append",
-        metavar="FILE[,ro][,buffered][,mount=/PATH]",
+        metavar="FILE[,ro][,buffered][,mount=/PATH]|nvme:ADDRESS[,ns=1][,ro][,mount=/PATH]",
         help="one more disk: vdb, vdc, ...; FILE may be vhost-user:SOCKET",
     )
     add("--tmpfs", action="append", metavar="/PATH", help="mount a file system in memory")
@@ -236,7 +238,9 @@ def _plain_flags(args: Namespace) -> dict[str, Any]:
     if args.memory is not None:
         found["memory_bytes"] = parse_size(args.memory)
     if args.disk is not None:
-        found["disks"] = tuple(map(Disk.parse, args.disk))
+        nvme = [text for text in args.disk if text.startswith(NVME_PREFIX)]
+        found["nvme"] = tuple(map(NvmeDisk.parse, nvme))
+        found["disks"] = tuple(Disk.parse(text) for text in args.disk if text not in nvme)
     if args.tmpfs is not None:
         found["tmpfs"] = tuple(args.tmpfs)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table, read_toml
+from rktio.host.nvme import NvmeDisk
 from rktio.host.options import (
     Disk,
     NetMode,
@@ -50,7 +51,7 @@ NET_KEYS = (
     "without",
     "queues",
 )
-DISK_KEYS = ("file", "vhost-user", "read-only", "buffered", "mount")
+DISK_KEYS = ("file", "vhost-user", "nvme", "namespace", "read-only", "buffered", "mount")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def read_config(path: Path) -> dict[str, Any]:
         "read_only": file.boolean("read-only"),
         "buffered": file.boolean("buffered"),
         "disks": _disks(file, folder),
+        "nvme": _nvme_disks(file),
         "tmpfs": _tuple(file.strings("tmpfs")),
         "env": file.string_map("env"),
         "cwd": file.string("cwd"),
@@ -150,7 +152,27 @@ def _disks(file: Table, folder: Path) -> tuple[Disk, ...] | None:
     tables = file.tables("disk", DISK_KEYS)
     if tables is None:
         return None
-    return tuple(_disk(table, folder) for table in tables)
+    return tuple(_disk(table, folder) for table in tables if table.string("nvme") is None)
+
+
+def _nvme_disks(file: Table) -> tuple[NvmeDisk, ...] | None:
+    tables = file.tables("disk", DISK_KEYS)
+    if tables is None:
+        return None
+    return tuple(_nvme_disk(table) for table in tables if table.string("nvme") is not None)
+
+
+def _nvme_disk(table: Table) -> NvmeDisk:
+    for key in ("file", "vhost-user"):
+        if table.string(key) is not None:
+            raise table.wrong(key, "left out where there is nvme")
+    namespace = table.integer("namespace")
+    return NvmeDisk(
+        table.string("nvme") or "",
+        1 if namespace is None else namespace,
+        table.boolean("read-only") or False,
+        table.string("mount"),
+    )
 
 
 def _disk(table: Table, folder: Path) -> Disk:

@@ -17,8 +17,9 @@ from rktio.common.errors import RktioError
 from rktio.common.paths import enclave_binary
 from rktio.host import disks, machine
 from rktio.host.baseline import Io, check_tree, notice
+from rktio.host.net_features import QUEUES_MAX
 from rktio.host.options import Disk, NetMode, NetOptions, RunOptions, SealedOptions
-from rktio.host.record import LaunchRecord, OpenDisk, OpenNet
+from rktio.host.record import LaunchRecord, OpenDisk, OpenNet, OpenNvme
 
 CheckImage = Callable[[RunOptions], None]
 
@@ -80,11 +81,18 @@ def prepared(
         # Of a sealed image, the enclave checks all and the host can check nothing that counts.
         if check_image is not None and owner is None:
             check_image(options)
-        net, notes = (None, ()) if options.io.on_host_kernel else _opened_net(options.net, stack)
+        nvme = _opened_nvme(options, stack)
+        if not options.io.on_host_kernel:
+            net, notes = _opened_net(options.net, options.cpus, stack)
+        else:
+            net, notes = None, ()
         key_file = _opened_key_file(options, stack)
-        record = LaunchRecord(options, opened, net, tty, owner, key_file).memfd()
+        record = LaunchRecord(options, opened, net, tty, owner, key_file, nvme).memfd()
         stack.callback(os.close, record)
         fds = [disk.fd for disk in opened]
+        for each in nvme:
+            fds += [each.device, each.container]
+            fds += [] if each.held is None else [each.held]
         if net is not None:
             fds += [net.fd, *net.more_fds]
         fds += [] if key_file is None else [key_file]
@@ -127,7 +135,17 @@ def _opened_disk(disk: Disk, cpus: int) -> OpenDisk:
     return OpenDisk(attend(disk.path, cpus), disk.read_only, direct=False, vhost_user=True)
 
 
-def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tuple[str, ...]]:
+def _opened_nvme(options: RunOptions, stack: ExitStack) -> tuple[OpenNvme, ...]:
+    if not options.nvme:
+        return ()
+    from rktio.host.lending import open_controllers
+
+    return tuple(open_controllers(options.nvme, stack))
+
+
+def _opened_net(
+    net: NetOptions, cpus: int, stack: ExitStack
+) -> tuple[OpenNet | None, tuple[str, ...]]:
     if net.mode is NetMode.NONE:
         return None, ()
     if net.mode.shares_memory:
@@ -137,7 +155,7 @@ def _opened_net(net: NetOptions, stack: ExitStack) -> tuple[OpenNet | None, tupl
 
     plan = addresses.plan(net)
     try:
-        fds = tap.open_tap(net.tap_name, plan, net.queues or 1)
+        fds = tap.open_tap(net.tap_name, plan, net.queues or min(cpus, QUEUES_MAX))
     except tap.TapNotPermittedError as error:
         if net != NetOptions():
             raise
@@ -173,6 +191,5 @@ def _shared_net(net: NetOptions, stack: ExitStack) -> OpenNet:
         tuple(map(str, plan.dns)),
         str(net.mode),
         net.server,
-        queues=net.queues or 1,
         without=net.without,
     )

@@ -21,6 +21,7 @@ from rktio.host.net_features import (
     checked_queues,
     read_words,
 )
+from rktio.host.nvme import CONTROLLERS_MAX, NvmeDisk
 
 # Bounds of abi/launch.h; a test compares them.
 MEMORY_UNIT_BYTES = 2 << 20
@@ -242,6 +243,7 @@ class RunOptions:
     read_only: bool = False
     buffered: bool = False
     disks: tuple[Disk, ...] = ()
+    nvme: tuple[NvmeDisk, ...] = ()
     tmpfs: tuple[str, ...] = ()
     net: NetOptions = field(default_factory=NetOptions)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -265,11 +267,14 @@ class RunOptions:
         check_io_settings(self.io, self.world_switch_cycles, self.io_threads)
         object.__setattr__(self, "args", tuple(self.args))
         object.__setattr__(self, "disks", tuple(self.disks))
+        object.__setattr__(self, "nvme", tuple(self.nvme))
         object.__setattr__(self, "memory_bytes", whole_memory(self.memory_bytes))
         object.__setattr__(self, "poll", chosen("poll", self.poll, Poll))
         self._check_bounds()
         if self.io.on_host_kernel:
             self._check_host_kernel()
+        if self.io is Io.LIBOS_HOST:
+            self._check_hosted_devices()
         for path in (self.cwd, *self.tmpfs):
             check_inside_path("a path inside the enclave", path)
         for name in self.env:
@@ -279,6 +284,12 @@ class RunOptions:
     def io_settings(self) -> tuple[int, int]:
         """World-switch cycles and I/O threads of a baseline."""
         return check_io_settings(self.io, self.world_switch_cycles, self.io_threads)
+
+    def _check_hosted_devices(self) -> None:
+        if self.net.mode.shares_memory:
+            raise RktioError("--io libos-host takes a tap", hint="--net tap or none")
+        if any(disk.vhost_user for disk in self.disks):
+            raise RktioError("--io libos-host takes disks of files", hint="--disk FILE")
 
     def _check_host_kernel(self) -> None:
         given = {
@@ -306,6 +317,8 @@ class RunOptions:
             raise RktioError(f"log level {self.log_level} is not between 0 and {LOG_LEVEL_MAX}")
         if len(self.disks) + 1 > DISKS_MAX:
             raise RktioError(f"{len(self.disks)} disks beside the root; {DISKS_MAX - 1} at most")
+        if len(self.nvme) > CONTROLLERS_MAX:
+            raise RktioError(f"{len(self.nvme)} NVMe controllers; {CONTROLLERS_MAX} at most")
         if self.hostname is not None and not 1 <= len(self.hostname.encode()) <= HOSTNAME_MAX:
             raise RktioError(f"hostname {self.hostname!r} is not 1 to {HOSTNAME_MAX} bytes long")
 

@@ -50,6 +50,20 @@ class OpenNet:
 
 
 @dataclass(frozen=True)
+class OpenNvme:
+    """A controller's descriptors: VFIO's device, and the container that maps its memory.
+
+    `held` is none of the enclave's business: who waits for its end sees it closed.
+    """
+
+    device: int
+    container: int
+    read_only: bool
+    address: str
+    held: int | None = None
+
+
+@dataclass(frozen=True)
 class LaunchRecord:
     """The pairs of one launch, in the order of abi/launch.h. `disks` starts with the root."""
 
@@ -59,6 +73,7 @@ class LaunchRecord:
     tty: bool = False
     owner: OwnersWord | None = None
     key_file_fd: int | None = None
+    nvme: tuple[OpenNvme, ...] = ()
 
     def encode(self) -> bytes:
         """Return the record: NUL-terminated `key=value` strings."""
@@ -106,6 +121,9 @@ class LaunchRecord:
             how = "direct" if disk.direct else "buffered"
             how = "vhost-user" if disk.vhost_user else how
             yield "disk", f"{disk.fd}:{_access(disk.read_only)}:{how}"
+        for nvme in self.nvme:
+            access = _access(nvme.read_only)
+            yield "nvme", f"{nvme.device}:{nvme.container}:{access}:{nvme.address}"
         if self.owner is not None:
             yield "root", f"vda:{SEALED_FSTYPE}:ro"
             yield from self._sealed(self.owner)
@@ -115,6 +133,11 @@ class LaunchRecord:
             if extra.mount is not None:
                 access = _access(extra.read_only)
                 yield "mount", f"vd{letter}:{extra.mount}:{ROOT_FSTYPE}:{access}"
+        for number, namespace in enumerate(self.options.nvme):
+            if namespace.mount is not None:
+                name = f"nvme{number}n{namespace.namespace}"
+                access = _access(namespace.read_only)
+                yield "mount", f"{name}:{namespace.mount}:{ROOT_FSTYPE}:{access}"
         for path in self.options.tmpfs:
             yield "mount", f"none:{path}:tmpfs:rw"
 

@@ -12,10 +12,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.functional.running import CHECKOUT, Network, Running, host
+
+if TYPE_CHECKING:
+    from tests.functional.vtap import Vtap
 
 PACKAGES = (
     "bash",
@@ -155,6 +159,16 @@ def enclaves(enclave_program: Path, tmp_path: Path) -> Iterator[Enclaves]:
         started.end()
     left = [each.network.tap for each in started.all if each.network and each.network.is_there()]
     assert not left, f"taps left behind: {left}"
+
+
+@pytest.fixture
+def vtap(enclaves: Enclaves, tmp_path: Path) -> Iterator[Vtap]:
+    """Give a tap that an enclave reaches through shared memory."""
+    from tests.functional.vtap import Vtap
+
+    made = Vtap(enclaves.network(), tmp_path / "s")
+    yield made
+    made.close()
 
 
 @pytest.fixture

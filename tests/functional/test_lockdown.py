@@ -7,14 +7,13 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from rktio.host.surface import host_calls
 from tests.functional.conftest import Enclaves
+from tests.functional.counting import counted
 from tests.functional.redis_client import Redis, until_ready
 from tests.functional.running import CHECKOUT, Running, host
 
@@ -22,8 +21,6 @@ pytestmark = pytest.mark.needs("root", "tun", "enclave", "fsgsbase", "dispatch",
 
 LISTED = {call.name for call in host_calls()}
 LOAD = ("-t", "set,get,lrange_100", "-n", "3000", "-P", "4", "-q")
-# Every row of `strace -c`: share, seconds, us per call, calls, maybe errors, name.
-ROW = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)(?:\s+\d+)?\s+(\w+)$", re.MULTILINE)
 
 # Files, processes, memory, pipes and signals, so that all kinds of calls have their occasion.
 WORK = """
@@ -35,33 +32,6 @@ while [ ! -e /tmp/end ]; do
     sleep 0.01
 done
 """
-
-
-class Counted:
-    """The host calls of one enclave, as strace saw them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.summary = folder / "strace"
-
-    def calls(self) -> dict[str, int]:
-        rows = ROW.findall(self.summary.read_text())
-        return {name: int(count) for count, name in rows if name != "total"}
-
-
-@contextmanager
-def counted(running: Running, folder: Path) -> Iterator[Counted]:
-    """Count by strace, which sees a call only when it reaches the host's kernel."""
-    found = Counted(folder)
-    command = ["strace", "-f", "-c", "-o", str(found.summary), "-p", str(running.pid)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        assert "attached" in process.stderr.readline()
-        yield found
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-    finally:
-        process.kill()
 
 
 def redis_server(enclaves: Enclaves, image: Path, *options: str) -> Running:

@@ -77,6 +77,22 @@ def test_the_lock_down_holds_for_a_disk_behind_vhost_user(
     assert re.search(r"vhost-user, direct: \d+ kicks, \d+ looks", told)
 
 
+@pytest.mark.needs("gcc")
+def test_a_back_end_that_polls_costs_no_host_calls(
+    enclaves: Enclaves, debian_image: Path, tmp_path: Path
+) -> None:
+    program, path = tmp_path / "null_disk", tmp_path / "n"
+    subprocess.run(["gcc", "-O2", CHECKOUT / "tests/bench/null_disk.c", "-o", program], check=True)
+    options = ("--read-only", "--memory", "256M", "--stats", "--disk", f"vhost-user:{path}")
+    with subprocess.Popen([program, path]) as null_disk:
+        while not path.exists():
+            assert null_disk.poll() is None
+        script = "dd if=/dev/vdb of=/dev/null bs=4k count=30000 iflag=direct"
+        told = enclaves.shell(debian_image, script, *options)
+        assert null_disk.wait(15) == 0
+    assert "vhost-user, direct: 0 kicks" in told
+
+
 def test_synced_records_outlive_back_ends(
     enclaves: Enclaves, debian_image: Path, daemon: StorageDaemon, data: Path
 ) -> None:

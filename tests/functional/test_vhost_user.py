@@ -5,25 +5,23 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.functional.conftest import Enclaves
-from tests.functional.running import CHECKOUT, Network, Running, host
+from tests.functional.counting import counted
+from tests.functional.running import Running, host
+from tests.functional.vtap import OPTIONS, Vtap
 
 pytestmark = pytest.mark.needs("enclave", "fsgsbase", "dispatch", "mmdebstrap")
 
-READ_ONLY = ("--read-only", "--tmpfs", "/tmp", "--memory", "512M", "--stats")
 SERVER, CLIENT = "10.9.7.1", "10.9.7.2"
 ROLES = [("vhost", "virtio-user"), ("virtio-user", "vhost")]
-VTAP = CHECKOUT / "build" / "rkt-io-vtap"
 ECHO = (
     "import socket; s = socket.create_server(('', 7)); print('ready', flush=True)\n"
     "while True:\n"
@@ -32,6 +30,8 @@ ECHO = (
 )
 # What the wire of one enclave loses at boot, before the other is there, is no host call's fault.
 PACKETS_PER_CALL = 10_000
+# iperf3 prints, and the library kernel maps memory for it.
+OWN_BUSINESS = re.compile(r"pwritev2\(1,|mmap\(|munmap\(|mprotect\(")
 
 
 Pair = Callable[..., tuple[Running, Running]]
@@ -47,13 +47,13 @@ def pair(enclaves: Enclaves, debian_image: Path, tmp_path: Path) -> Pair:
         first = enclaves.start(
             debian_image,
             *server,
-            options=(f"--net={roles[0]}:{tmp_path}/s,server", f"--address={SERVER}/24", *READ_ONLY),
+            options=(f"--net={roles[0]}:{tmp_path}/s,server", f"--address={SERVER}/24", *OPTIONS),
         )
         first.until_line(ready)
         second = enclaves.start(
             debian_image,
             *client,
-            options=(f"--net={roles[1]}:{tmp_path}/s", f"--address={CLIENT}/24", *READ_ONLY),
+            options=(f"--net={roles[1]}:{tmp_path}/s", f"--address={CLIENT}/24", *OPTIONS),
         )
         return first, second
 
@@ -85,7 +85,7 @@ def test_busy_enclaves_move_data_without_host_calls(
     enclaves: Enclaves, debian_image: Path, tmp_path: Path
 ) -> None:
     def start(role: str, address: str, *words: str) -> Running:
-        options = (f"--net={role}", f"--address={address}/24", "--poll=busy", *READ_ONLY)
+        options = (f"--net={role}", f"--address={address}/24", "--poll=busy", *OPTIONS)
         return enclaves.start(debian_image, *words, options=options)
 
     server = start(f"vhost:{tmp_path}/s,server", SERVER, "/usr/bin/iperf3", "-s", "-1")
@@ -105,52 +105,64 @@ def test_busy_enclaves_move_data_without_host_calls(
     assert kicks + looks <= (sent + received) / PACKETS_PER_CALL + 60
 
 
-# ---- rkt-io-vtap ----
+@pytest.mark.needs("root", "strace")
+def test_the_hosts_kernel_counts_no_call_per_packet(
+    enclaves: Enclaves, debian_image: Path, tmp_path: Path
+) -> None:
+    """Segments of one MTU, so that packets are many; each end counted for itself."""
+
+    def start(role: str, address: str, *words: str) -> Running:
+        net = (f"--net={role},tso=off", f"--address={address}/24", "--poll=busy")
+        return enclaves.start(debian_image, *words, options=(*net, *OPTIONS))
+
+    server = start(f"vhost:{tmp_path}/s,server", SERVER, *["/usr/bin/iperf3", "-s", "--forceflush"])
+    server.until_line("listening")
+    words = f"/usr/bin/iperf3 -c {SERVER} -t 120 -i 0.5 --forceflush -f k"
+    client = start(f"virtio-user:{tmp_path}/s", CLIENT, *words.split())
+    client.until_line("Kbits/sec")
+    for running in (client, server):
+        with counted(running, tmp_path, "-e", "trace=all") as found:
+            packets = more_segments(client, 3 * PACKETS_PER_CALL)
+        others = [line for line in found.lines() if not OWN_BUSINESS.match(line)]
+        assert len(others) <= packets / PACKETS_PER_CALL, others
 
 
-class Vtap:
-    """A tap of the host, and the helper that connects an enclave to it."""
-
-    def __init__(self, network: Network, path: Path) -> None:
-        self.network = network
-        self.path = path
-        self.process: subprocess.Popen[bytes] | None = None
-        host("ip", "tuntap", "add", "dev", network.tap, "mode", "tap")
-        host("ip", "addr", "add", f"{network.host}/24", "dev", network.tap)
-        host("ip", "link", "set", network.tap, "up")
-
-    def start(self) -> None:
-        self.process = subprocess.Popen([VTAP, self.path, self.network.tap])
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-
-    def close(self) -> None:
-        self.kill()
-        host("ip", "link", "del", self.network.tap)
+def more_segments(client: Running, count: int) -> int:
+    """Wait until so many more have been sent; return how many, the first interval left out."""
+    before = len(segments(client)) + 1
+    client.until(lambda: sum(segments(client)[before:]) >= count, "packets", timeout=60)
+    return sum(segments(client)[before:])
 
 
-@pytest.fixture
-def vtap(enclaves: Enclaves, tmp_path: Path) -> Iterator[Vtap]:
-    made = Vtap(enclaves.network(), tmp_path / "s")
-    yield made
-    made.close()
+def segments(client: Running) -> list[int]:
+    """Return how many segments iperf3 has sent in each interval so far."""
+    found = re.findall(r"([\d.]+)-([\d.]+)\s+sec .* (\d+) Kbits/sec", client.output())
+    return [int(int(rate) * 125 * (float(end) - float(start)) / 1448) for start, end, rate in found]
 
 
-def start_behind(vtap: Vtap, enclaves: Enclaves, image: Path, *words: str) -> Running:
-    running = enclaves.start(
-        image,
-        *words,
-        options=(
-            f"--net=virtio-user:{vtap.path},server",
-            f"--address={vtap.network.address}/24",
-            *READ_ONLY,
-        ),
+def test_the_carrier_follows_the_other_end(
+    enclaves: Enclaves, debian_image: Path, tmp_path: Path
+) -> None:
+    watch = (
+        "was=; for i in $(seq 600); do read -r now < /sys/class/net/eth0/carrier; "
+        '[ "$now" = "$was" ] || echo "carrier $now"; was=$now; sleep 0.05; done'
     )
-    running.network = vtap.network
-    return running
+    server = enclaves.start(
+        *(debian_image, "/bin/sh", "-c", watch),
+        options=(f"--net=vhost:{tmp_path}/s,server", f"--address={SERVER}/24", *OPTIONS),
+    )
+    server.until_line("carrier 0")
+    for times in (1, 2):
+        other = enclaves.start(
+            *(debian_image, "/bin/sleep", "60"),
+            options=(f"--net=virtio-user:{tmp_path}/s", f"--address={CLIENT}/24", *OPTIONS),
+        )
+        server.until_line(rf"(?s)(?:carrier 1.*){{{times}}}")
+        other.kill()
+        server.until_line(rf"(?s)(?:carrier 0.*){{{times + 1}}}")
+
+
+# ---- rkt-io-vtap ----
 
 
 @pytest.mark.needs("root", "tun", "ip", "iperf3")
@@ -159,7 +171,7 @@ def test_vtap_reaches_a_client_of_the_host(
     enclaves: Enclaves, debian_image: Path, vtap: Vtap, options: tuple[str, ...]
 ) -> None:
     vtap.start()
-    server = start_behind(vtap, enclaves, debian_image, "/usr/bin/iperf3", "-s", "--forceflush")
+    server = vtap.enclave(enclaves, debian_image, "/usr/bin/iperf3", "-s", "--forceflush")
     server.until_line("listening")
     timeout = ("--connect-timeout", "9000")  # the helper may not be connected yet
     command = ("iperf3", "-c", server.address, "-t", "2", "-J", *timeout, *options)
@@ -172,7 +184,7 @@ def test_connection_survives_the_death_of_its_back_end(
     enclaves: Enclaves, debian_image: Path, vtap: Vtap
 ) -> None:
     vtap.start()
-    server = start_behind(vtap, enclaves, debian_image, "/usr/bin/python3", "-c", ECHO)
+    server = vtap.enclave(enclaves, debian_image, "/usr/bin/python3", "-c", ECHO)
     server.until_line("ready")
     server.until_port(7)
     with vtap.network.connect(7, timeout=30) as connection:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 
+from rktio.common import der, pkcs7
+from rktio.common.strict_json import canonical
 from rktio.host.vhost_disk import FEATURES, NEWS, UP
 
 RECORD = (
@@ -60,6 +63,27 @@ def _pieces(data: bytes) -> bytes:
     )
 
 
+DOCUMENT = {
+    "version": 1,
+    "program": "/bin/sh",
+    "args": ["-c", "\u00e9 \U0001f600 \n"],
+    "cwd": "/",
+    "hostname": "box",
+    "env": {"A": "b=c", "TZ": "UTC"},
+    "sysctl": {"net.core.somaxconn": "1024"},
+    "root": {"hash": "0" * 64, "encrypted": True, "writes": "memory", "writes-size": "4096"},
+    "data": [],
+    "network": {"addresses": ["10.0.1.1/24"], "gateways": [], "dns": ["9.9.9.9"], "mtu": 1500},
+    "limits": {"memory-min": "1", "memory-max": "70368744177664", "cpus-max": 64},
+    "policy": {"host-args": ["--level"], "host-env": ["TZ"], "terminal": True},
+}
+HOSTS = (
+    *("memory_bytes=268435456", "cpus=2", "disk=200:ro:direct", "root=vda:sealed:ro", "tty=1"),
+    *("net=tap:201:02:00:00:00:00:01:1500", "arg=--level=3", "env=TZ=CET", "owner_key=00"),
+)
+SIGNATURE = pkcs7.encode(pkcs7.Signature(der.encode(der.SEQUENCE, b"a"), 77, "ecdsa", b"value"))
+LINES = (b"title", canonical(DOCUMENT), base64.b64encode(SIGNATURE), b"")
+
 # Requests, publish, used entries, reap: in the targets' own terms.
 ROUND = bytes((0, 1, 7, 0, 0, 2, 3, 0, 6))
 
@@ -80,6 +104,15 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     ),
     "launch": (record(RECORD), record(RECORD[:7] + RECORD[8:])),
     "init": tuple(bytes((n, 7, 7, 7)) + record(RECORD) for n in range(3)),
+    "sealed": (
+        b"\n".join(LINES) + b"\0" + record(HOSTS),
+        canonical(DOCUMENT) + b"\0" + record(HOSTS),
+    ),
+    "init_formats": (
+        b'{"arg":["/bin/sh","-c"],"data":[{"keys":"x"}],"memory":1024,"on":true}',
+        rb'{"a":"\u00e9\n\"","b":{"c":[[],{}]},"d":0}',
+        bytes.fromhex("3023060920") + bytes(20),
+    ),
     "vnet_hdr": (
         vnet(0, 0, 0, 0, 0) + _pieces(frame(6, 100)),
         vnet(1, 0, 0, 34, 16) + _pieces(frame(6, 100)),

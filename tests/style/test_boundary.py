@@ -35,6 +35,7 @@ STARTS_UP = {
     "enclave/runtime/eal.c",
     "enclave/runtime/launch.c",
     "enclave/runtime/launch_net.c",
+    "enclave/runtime/launch_nvme.c",
     "enclave/runtime/launch_value.c",
     "enclave/runtime/memory.c",
     "enclave/runtime/sealed.c",
@@ -43,6 +44,7 @@ STARTS_UP = {
     "enclave/runtime/tap_port.c",
     "enclave/runtime/tee_agent.c",  # a process beside the enclave
     "enclave/runtime/tsc.c",
+    "enclave/runtime/vfio.c",
     "enclave/runtime/virtio_port.c",
 }
 FUNCTION = re.compile(r"^[a-z][\w \t*]*?(\w+)\(", re.MULTILINE)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The launch record: any bytes at all are parsed, or refused with one printable line. */
-#define _GNU_SOURCE
 #include "../../../enclave/runtime/launch.h"
 #include "input.h"
 

@@ -4,12 +4,17 @@
  * vhost-user, and fills the rings in its own memory with anything.
  */
 #include <errno.h>
+#include <linux/virtio_config.h>
 
 #include "../../../enclave/runtime/dma.h"
 #include "../../../enclave/runtime/virtio_back.h"
 #include "net_host.h"
 
 enum { STEPS = 200, BURST = 32, REGION = 1 << 17, ENTRIES = 16, GUEST = 0x10000 };
+
+/* As a port without any offload switched off. */
+#define FEATURES (1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_NET_F_MRG_RXBUF | \
+		  1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM)
 
 static struct back back;
 static struct input in, messages;
@@ -26,6 +31,8 @@ static void start(void)
 	back.link.socket = 40;
 	back.link.busy = true;
 	back.link.started = true;
+	back.link.features = FEATURES;
+	back.link.needed = FEATURES;
 	back.link.due_tsc = UINT64_MAX;
 	rte_spinlock_init(&back.link.tx_lock);
 	for (int i = 0; i < VIRTIO_RINGS; i++) {
@@ -70,7 +77,7 @@ static void connect(void)
 	};
 	struct vhost_msg features = {
 		.request = VHOST_SET_FEATURES, .size = 8,
-		.number = VIRTIO_FEATURES | VHOST_F_PROTOCOL_FEATURES,
+		.number = FEATURES | VHOST_F_PROTOCOL_FEATURES,
 	};
 
 	hear(&features, 0);

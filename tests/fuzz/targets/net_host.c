@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "../../../enclave/runtime/console.h"
+#include "../../../enclave/runtime/control.h"
 #include "../../../enclave/runtime/hostcall.h"
 
 enum { BUFFERS = 1023, BUFFER_BYTES = 2048 + RTE_PKTMBUF_HEADROOM };
@@ -56,7 +58,11 @@ long hostcall_read(int fd, void *buf, unsigned long bytes)
 	return (long)bytes;
 }
 
-long hostcall_close(int fd)
+void rt_console_write_all(int fd, const char *text, unsigned long bytes)
+{
+}
+
+long rt_control_close(int fd)
 {
 	CHECK(fd >= 0);
 	return 0;
@@ -67,7 +73,7 @@ long hostcall_sched_yield(void)
 	return 0;
 }
 
-long hostcall_accept(int fd)
+long rt_control_accept(int fd)
 {
 	return -EAGAIN;
 }
@@ -77,7 +83,7 @@ long hostcall_ppoll(struct pollfd *fds, unsigned int count, const struct timespe
 	return net_socket && net_socket->left ? 1 : 0;
 }
 
-long hostcall_sendmsg(int fd, const struct msghdr *msg, int flags)
+long rt_control_sendmsg(int fd, const struct msghdr *msg)
 {
 	return (long)msg->msg_iov->iov_len;
 }
@@ -101,7 +107,7 @@ static void send_fds(struct msghdr *msg)
 	msg->msg_controllen = CMSG_SPACE(net_fds * sizeof(int));
 }
 
-long hostcall_recvmsg(int fd, struct msghdr *msg, int flags)
+long rt_control_recvmsg(int fd, struct msghdr *msg)
 {
 	size_t n = msg->msg_iov->iov_len;
 

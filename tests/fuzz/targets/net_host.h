@@ -7,7 +7,7 @@
 
 #include "input.h"
 
-/* What hostcall_recvmsg() reads from; hostcall_write() and the like only count. */
+/* What rt_control_recvmsg() reads from; hostcall_write() and the like only count. */
 extern struct input *net_socket;
 extern unsigned int net_fds;		/* descriptors that come with a message */
 

@@ -22,7 +22,7 @@ ABI = RUNTIME.parents[1] / "abi/launch.h"
 @pytest.fixture(scope="session")
 def report(compiled: Compile) -> Path:
     sources = (
-        *(RUNTIME / f"launch{part}.c" for part in ("", "_value", "_net", "_tee")),
+        *(RUNTIME / f"launch{part}.c" for part in ("", "_value", "_net", "_tee", "_nvme")),
         PROGRAMS / "launch_report.c",
     )
     return compiled("launch_report", *SANITIZE, *sources)
@@ -118,11 +118,20 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("insecure_tsm=relative", "not an absolute path"),
         ("tee=sgx", "none of process, snp, tdx"),
         ("disk=2:rw:buffered", "not an open descriptor"),
+        ("nvme=2:2:rw:0000:02:00.0", "names no open descriptors"),
+        ("nvme=999:999:rw:0000:02:00.0", "names no open descriptors"),
+        ("nvme=3:3:wo:0000:02:00.0", "not DEVICE:CONTAINER:rw|ro:ADDRESS"),
+        ("nvme=3:3:rw:0000:02:00", "not DEVICE:CONTAINER:rw|ro:ADDRESS"),
+        ("nvme=3:3:rw:0000:02:00.0x", "not DEVICE:CONTAINER:rw|ro:ADDRESS"),
+        ("nvme=3:3:rw:/dev/nvme0", "not DEVICE:CONTAINER:rw|ro:ADDRESS"),
+        ("mount=nvme0n1:/data:ext4:rw", "names a disk that is not given"),
+        ("mount=nvme0:/data:ext4:rw", "neither a disk nor none"),
+        ("mount=nvme9n1:/data:ext4:rw", "neither a disk nor none"),
         ("disk=999:rw:buffered", "not an open descriptor"),
         ("disk=18446744073709551619:rw:buffered", "not FD:rw|ro:direct|buffered"),
         ("disk=4294967299:rw:buffered", "not an open descriptor"),
         ("disk=FD:rx:buffered", "neither rw nor ro"),
-        ("disk=FD:rw:cached", "neither direct nor buffered"),
+        ("disk=FD:rw:cached", "neither direct, buffered"),
         ("disk=FD:rw:direct", "not open with O_DIRECT"),
         ("disk=FD:rw", "not FD:rw|ro:direct|buffered"),
         ("disk=FD:rw:buffered:", "not FD:rw|ro:direct|buffered"),

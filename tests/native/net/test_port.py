@@ -16,6 +16,7 @@ RUNTIME = HERE.parents[2] / "enclave/runtime"
 SOURCES = (
     "dma.c",
     "eal.c",
+    "ethdev.c",
     "net.c",
     "net_burst.c",
     "tap.c",

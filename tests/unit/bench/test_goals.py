@@ -120,3 +120,27 @@ def test_every_goal_states_its_topology() -> None:
     for row in table["row"]:
         for part in row.get("part", ()):
             assert "topology" in part, part
+
+
+def test_baselines_are_held_against_by_their_own_goals() -> None:
+    rates = {"native": 100.0, "direct": 300.0, "sync": 30.0}
+    runs = {system: [rate] * 5 for system, rate in rates.items()}
+    found = document(runs, name="sendto@pair", case="32B")
+    found["scenarios"]["sendto@pair"]["world_switch_cycles"] = 8200
+
+    judged = row(goals.judge(found), "network and storage")
+    parts = {part["name"]: part for part in judged["parts"]}
+    against_sync = parts["sendto@pair 32B against sync"]
+    assert (against_sync["value"], against_sync["goal"], against_sync["met"]) == (10.0, 9.0, True)
+    assert "simulated by 8200 cycles" in against_sync["reason"]
+    missing = parts["sendto@pair 32B against switchless"]
+    assert missing["value"] is None
+    assert "--baselines" in missing["reason"]
+
+
+def test_baselines_are_run_where_goals_name_them_and_only_when_asked_for() -> None:
+    assert goals.held_against("sendto@pair") == ("sync", "switchless")
+    assert goals.held_against("sendto") == ("libos-host",)
+    assert goals.held_against("sqlite") == ()
+    assert "sendto" in goals.needed(baselines=True)
+    assert "sendto" not in goals.needed()

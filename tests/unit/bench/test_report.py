@@ -71,6 +71,14 @@ def test_missed_goal_is_red_and_met_one_is_not() -> None:
     assert '<span class="missed">not measured</span>' in text
 
 
+def test_busy_machine_is_told() -> None:
+    quiet, busy = document(steady(100.0, 300.0)), document(steady(100.0, 300.0))
+    busy["scenarios"]["nginx"]["samples"][3]["load"][0] = 7.5
+
+    assert "had other work" not in page.render(quiet, goals.judge(quiet), {}, [], None)
+    assert "before 1 of 15 runs" in page.render(busy, goals.judge(busy), {}, [], None)
+
+
 def test_names_are_escaped() -> None:
     found = document(steady(100.0, 300.0))
 
@@ -126,7 +134,7 @@ def test_list_names_the_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["run", "redis", "--out", "x"], "there is no scenario 'redis'"),
         (["run", "sqlite@pair", "--out", "x"], "there is no scenario 'sqlite@pair'"),
-        (["quick", "--systems", "native,sync"], "system sync is not in this build yet"),
+        (["quick", "--systems", "native,sgx"], "there is no system 'sgx'"),
         (["quick", "--systems", "natif"], "there is no system 'natif'"),
         (["quick", "--runs", "0"], "--runs 0 is not at least 1"),
     ],
@@ -142,3 +150,14 @@ def test_only_root_may_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     with pytest.raises(RktioError, match="need root"):
         cli.main(["quick", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_simulated_cost_is_said_in_table_and_picture(tmp_path: Path) -> None:
+    found = document({"native": [100.0] * 5, "direct": [300.0] * 5, "sync": [30.0] * 5})
+    found["scenarios"]["nginx"]["world_switch_cycles"] = 8200
+    results.save(tmp_path, found)
+
+    table = report.write(tmp_path).read_text().split("<h2>nginx</h2>")[1]
+
+    assert "<td>sync (8200 cycles simulated)</td>" in table
+    assert "<td>direct</td>" in table

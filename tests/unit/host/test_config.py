@@ -116,3 +116,11 @@ def test_a_mistake_names_its_key(tmp_path: Path, text: str, message: str) -> Non
 def test_a_file_without_image_is_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(RktioError, match="no 'image'"):
         options_of_file(written(tmp_path, 'program = "b"'))
+
+
+def test_a_disk_is_a_file_or_a_back_end(tmp_path: Path) -> None:
+    text = 'image = "a"\nprogram = "/p"\n[[disk]]\nvhost-user = "d.sock"\nread-only = true\n'
+    (disk,) = options_of_file(written(tmp_path, text)).disks
+    assert disk == Disk(tmp_path / "d.sock", read_only=True, vhost_user=True)
+    with pytest.raises(RktioError, match="left out where there is a file"):
+        options_of_file(written(tmp_path, text + 'file = "data.img"\n'))

@@ -74,7 +74,15 @@ def test_a_disk_is_read_from_its_flag() -> None:
     assert disk == Disk(Path("data.img"), read_only=True, mount="/data", buffered=True)
 
 
-@pytest.mark.parametrize("text", ["a.img,rw", "a.img,mount=data", ",ro", "a.img,"])
+def test_a_disk_may_be_a_back_end_s() -> None:
+    disk = Disk.parse("vhost-user:/run/d.sock,ro,mount=/data")
+    assert disk == Disk(Path("/run/d.sock"), read_only=True, mount="/data", vhost_user=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a.img,rw", "a.img,mount=data", ",ro", "a.img,", "vhost-user:", "vhost-user:/s,buffered"],
+)
 def test_a_disk_flag_that_is_wrong_is_refused(text: str) -> None:
     with pytest.raises(RktioError):
         Disk.parse(text)

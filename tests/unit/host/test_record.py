@@ -101,7 +101,7 @@ def test_of_a_sealed_image_the_host_says_devices_and_additions() -> None:
 def test_every_key_is_in_the_abi() -> None:
     header = (CHECKOUT / "abi" / "launch.h").read_text()
     known = set(re.findall(r"^\tX\((\w+),", header, re.MULTILINE))
-    tuned = {"net_queue", "net_queues", "net_without"}  # test_net_features.py
+    tuned = {"net_queue", "net_queues", "net_without", "nvme"}  # test_net_features, test_nvme
     pairs = [*full_record().pairs(), *sealed_record().pairs()]
     assert {key for key, _ in pairs} == known - BASELINE_KEYS - {
         "insecure_trap",
@@ -152,3 +152,9 @@ def test_a_baseline_says_what_it_is_and_what_it_costs() -> None:
         "io_threads": "2",
         "tree": "/tree",
     }
+
+
+def test_a_disk_behind_vhost_user_is_its_attendant_s_socket() -> None:
+    disks = (DISKS[0], OpenDisk(9, True, False, vhost_user=True))
+    pairs = list(LaunchRecord(full_options(), disks, None).pairs())
+    assert ("disk", "9:ro:vhost-user") in pairs

@@ -10,6 +10,7 @@
 #include <linux/sched/idle.h>
 #include <linux/sched/signal.h>
 #include <asm/poller.h>
+#include <asm/runtime_wait.h>
 #include <asm/timex.h>
 #include "libos.h"
 
@@ -118,7 +119,7 @@ void arch_cpu_idle(void)
 	if (libos_poll_devices() || must_wake())
 		return;
 	if (libos_poll_mode == RT_POLL_BUSY) {
-		cpu_relax();
+		asm volatile("pause" ::: "memory");
 		return;
 	}
 	if (libos_poll_mode == RT_POLL_ADAPTIVE && spin(spin_end))
@@ -168,8 +169,10 @@ void libos_irq_pending(void)
 		rcu_read_unlock();
 	}
 	irq_exit();
-	if (pending & LIBOS_PENDING_TICK && !in_interrupt())
+	if (pending & LIBOS_PENDING_TICK && !in_interrupt()) {
 		libos_poll_all();
+		rt_wait_hand_over();
+	}
 	raw_local_irq_restore(flags);
 }
 EXPORT_SYMBOL(libos_irq_pending);

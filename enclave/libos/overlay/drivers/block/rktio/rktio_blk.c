@@ -21,6 +21,7 @@
 #include <asm/poller.h>
 #include <asm/runtime.h>
 #include <asm/runtime_blk.h>
+#include <asm/runtime_wait.h>
 
 enum {
 	QUEUE_DEPTH = 64,		/* per CPU, and as many polled */
@@ -436,7 +437,7 @@ static void start_polling(void)
 	for (i = 0; i < rktio_blk.ring_count; i++) {
 		spin_lock_init(&rktio_blk.rings[i].lock);
 		if (rt_blk_ring_fd(i) >= 0)
-			rt_wait_add(rt_blk_ring_fd(i));
+			rt_wait_add_own(i, rt_blk_ring_fd(i));
 	}
 	for (i = 0; i < rktio_blk.disk_count; i++)
 		if (rt_blk_disk_fd(i) >= 0)

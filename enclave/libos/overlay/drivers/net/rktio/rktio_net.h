@@ -27,12 +27,15 @@ struct rktio_net_queue {
 	struct rt_net_burst *tx;
 	struct sk_buff *tx_skb[RT_NET_BURST];
 	bool tx_waiting;
-};
+} ____cacheline_aligned_in_smp;
 
 struct rktio_net {
 	const struct rt_net_info *info;
+	struct net_device *dev;
 	struct libos_poller poller;
-	struct rktio_net_queue queue;
+	bool carrier;
+	unsigned int queues;
+	struct rktio_net_queue queue[];
 };
 
 netdev_tx_t rktio_net_xmit(struct sk_buff *skb, struct net_device *dev);

@@ -134,7 +134,7 @@ static bool is_full(const struct rt_net_burst *burst)
 netdev_tx_t rktio_net_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct rktio_net *net = netdev_priv(dev);
-	struct rktio_net_queue *q = &net->queue;
+	struct rktio_net_queue *q = &net->queue[skb_get_queue_mapping(skb)];
 	struct rt_net_offload offload;
 
 	if (unlikely(skb->len > RT_NET_FRAME_MAX) ||

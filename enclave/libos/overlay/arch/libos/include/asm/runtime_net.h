@@ -132,6 +132,9 @@ struct rt_net_stats {
 	unsigned long link_checks;
 	unsigned long connects;
 	unsigned long yields;
+	unsigned int queues;
+	unsigned long tx_queue[RT_NET_QUEUES_MAX];	/* packets of each */
+	unsigned long rx_queue[RT_NET_QUEUES_MAX];
 };
 
 void rt_net_stats(struct rt_net_stats *ret);

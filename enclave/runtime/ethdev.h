@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What an ethdev driver must know of DPDK 22.11's inside.
+ * What a driver must know of DPDK 22.11's inside, and what ours have in common.
  *
  * Debian's libdpdk-dev ships the libraries with their driver interface but not
  * ethdev_driver.h and bus_vdev_driver.h, which declare it. Only the members
- * that tap.c uses have their own names here; the layout is that of the 22.11
- * LTS branch, where it is frozen. tap.c checks it against a port that DPDK
- * filled in (tap_check_abi()), and refuses to start when it does not fit.
+ * that our drivers uses have their own names here; the layout is that of the 22.11
+ * LTS branch, where it is frozen. our drivers checks it against a port that DPDK
+ * filled in (ethdev_make()), and refuses to start when it does not fit.
  */
-#ifndef RT_TAP_ETHDEV_H
-#define RT_TAP_ETHDEV_H
+#ifndef RT_ETHDEV_H
+#define RT_ETHDEV_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -21,7 +21,7 @@
 #include <rte_version.h>
 
 #if RTE_VER_YEAR != 22 || RTE_VER_MONTH != 11
-#error "tap_ethdev.h describes DPDK 22.11 (Debian 12); describe this version before using it"
+#error "ethdev.h describes DPDK 22.11 (Debian 12); describe this version before using it"
 #endif
 
 struct rte_driver {
@@ -40,46 +40,31 @@ struct rte_device {
 	struct rte_devargs *devargs;
 };
 
-struct rte_vdev_device {
-	TAILQ_ENTRY(rte_vdev_device) next;
-	struct rte_device device;
-};
-
-struct rte_vdev_driver {
-	TAILQ_ENTRY(rte_vdev_driver) next;
-	struct rte_driver driver;
-	int (*probe)(struct rte_vdev_device *dev);
-	int (*remove)(struct rte_vdev_device *dev);
-	void *dma_map;
-	void *dma_unmap;
-	uint32_t drv_flags;
-};
-
 struct rte_eth_dev;
-typedef int tap_op(struct rte_eth_dev *dev);
-typedef int tap_queue_op(struct rte_eth_dev *dev, uint16_t queue);
+typedef int ethdev_op(struct rte_eth_dev *dev);
+typedef int ethdev_queue_op(struct rte_eth_dev *dev, uint16_t queue);
 
 /* struct eth_dev_ops: one pointer for each operation, in this order. */
-struct tap_dev_ops {
-	tap_op *configure;				/* 0 */
-	tap_op *start;
-	tap_op *stop;
-	tap_op *link_up;
-	tap_op *link_down;
-	tap_op *close;
+struct ethdev_ops {
+	ethdev_op *configure;				/* 0 */
+	ethdev_op *start;
+	ethdev_op *stop;
+	ethdev_op *link_up;
+	ethdev_op *link_down;
+	ethdev_op *close;
 	void *reset;
 	int (*link_update)(struct rte_eth_dev *dev, int wait);
 	void *is_removed;
-	tap_op *promiscuous_enable;
-	tap_op *promiscuous_disable;			/* 10 */
-	tap_op *allmulticast_enable;
-	tap_op *allmulticast_disable;
+	ethdev_op *promiscuous_enable;
+	ethdev_op *promiscuous_disable;			/* 10 */
+	ethdev_op *allmulticast_enable;
+	ethdev_op *allmulticast_disable;
 	void *mac_remove_add[2];
 	int (*mac_set)(struct rte_eth_dev *dev, struct rte_ether_addr *mac);
 	void *set_multicast_list;
 	int (*mtu_set)(struct rte_eth_dev *dev, uint16_t mtu);
 	int (*stats_get)(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
-	tap_op *stats_reset;
+	ethdev_op *stats_reset;
 	void *xstats[4];				/* 20 */
 	int (*infos_get)(struct rte_eth_dev *dev, struct rte_eth_dev_info *info);
 	void *queue_info[5];
@@ -92,8 +77,8 @@ struct tap_dev_ops {
 			      const struct rte_eth_rxconf *conf,
 			      struct rte_mempool *pool);	/* 41 */
 	void (*rx_queue_release)(struct rte_eth_dev *dev, uint16_t queue);
-	tap_queue_op *rx_intr_enable;
-	tap_queue_op *rx_intr_disable;
+	ethdev_queue_op *rx_intr_enable;
+	ethdev_queue_op *rx_intr_disable;
 	int (*tx_queue_setup)(struct rte_eth_dev *dev, uint16_t queue,
 			      uint16_t descriptors, unsigned int socket,
 			      const struct rte_eth_txconf *conf);
@@ -139,25 +124,45 @@ struct rte_eth_dev {
 	void *descriptors[3];
 	struct rte_eth_dev_data *data;
 	void *process_private;
-	const struct tap_dev_ops *dev_ops;
+	const struct ethdev_ops *dev_ops;
 	struct rte_device *device;
 	struct rte_intr_handle *intr_handle;
 	/* The rest belongs to DPDK, which allocates the structure. */
 };
 
-void rte_vdev_register(struct rte_vdev_driver *driver);
 struct rte_eth_dev *rte_eth_dev_allocate(const char *name);
 struct rte_eth_dev *rte_eth_dev_allocated(const char *name);
 int rte_eth_dev_release_port(struct rte_eth_dev *dev);
 void rte_eth_dev_probing_finish(struct rte_eth_dev *dev);
 
-/* Fields that DPDK has filled in stand where we look. */
-static inline bool tap_check_abi(const struct rte_eth_dev *dev, const char *name)
-{
-	return dev == rte_eth_dev_allocated(name) && dev->data &&
-	       !strcmp(dev->data->name, name) &&
-	       dev->data->mtu == RTE_ETHER_MTU &&
-	       dev->data->backer_port_id == RTE_MAX_ETHPORTS;
-}
+enum {
+	ETHDEV_MTU_MAX = 65521,		/* 65535 - Ethernet header */
+	ETHDEV_FRAME_MAX = 65536 + 64,
+};
 
-#endif /* RT_TAP_ETHDEV_H */
+/* One of our drivers' port; there is one in a process. */
+struct ethdev_port {
+	const char *driver;		/* the port's name, too */
+	const uint8_t *mac;
+	const struct ethdev_ops *ops;
+	struct rte_intr_handle *intr;	/* NULL: none */
+	uint16_t (*rx_burst)(void *queue, struct rte_mbuf **mbufs, uint16_t n);
+	uint16_t (*tx_burst)(void *queue, struct rte_mbuf **mbufs, uint16_t n);
+};
+
+/* What all ports do alike; a driver copies it and puts in what is its own. */
+extern const struct ethdev_ops ethdev_common_ops;
+
+/* For infos_get: offloads and limits that are the same for all. */
+void ethdev_fill_info(struct rte_eth_dev_info *info, unsigned int queues, uint16_t ring,
+		      uint16_t segs_max);
+
+void ethdev_set_link(struct rte_eth_dev *dev, bool up);
+
+/*
+ * Make the port; rte_eth_dev_probing_finish() completes it. Returns 0, or
+ * -errno with a reason logged.
+ */
+int ethdev_make(const struct ethdev_port *port, struct rte_eth_dev **ret);
+
+#endif /* RT_ETHDEV_H */
