@@ -43,7 +43,7 @@ RUNTIME_PARTS: dict[str, tuple[str, ...]] = {
     "blk_config": ("blk_vhost_config",),
     "blk_front": BLK,
     "blk_ring": BLK,
-    "launch": ("launch", "launch_net", "launch_tee", "launch_value"),
+    "launch": tuple(sorted(path.stem for path in RUNTIME.glob("launch*.c"))),
     "init": (),  # init_parsers.c includes them
     "sealed": (),  # sealed_parsers.c too
     "init_formats": (),  # so does this
