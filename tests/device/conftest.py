@@ -60,6 +60,7 @@ class Machine:
 
     def enclave(self, program: str, disk: str = "", options: str = "") -> str:
         """Run a script of bash in an enclave that has the controller; it must be good."""
+        self.until_restored()
         return self.output(
             f"sh {RUN} --read-only --memory 256M --net none {options}"
             f" --disk nvme:{CONTROLLER}{disk} {ROOT} /bin/bash -euc '{program}'"
