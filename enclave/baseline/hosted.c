@@ -105,7 +105,8 @@ void hosted_sleep(struct hosted_thread *thread, bool (*has_work)(void *), void *
 		;
 }
 
-void hosted_thread_start(struct hosted_thread *thread, void *(*run)(void *), void *argument)
+void hosted_thread_start(struct hosted_thread *thread, const char *name, void *(*run)(void *),
+			 void *argument)
 {
 	sigset_t all, before;
 	pthread_t id;
@@ -120,6 +121,7 @@ void hosted_thread_start(struct hosted_thread *thread, void *(*run)(void *), voi
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
 		rt_fail("cannot start a thread of the host: %s", strerror(err));
+	pthread_setname_np(id, name);
 }
 
 /* On one core a poller would only keep the other side from running. */

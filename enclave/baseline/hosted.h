@@ -28,7 +28,8 @@ extern struct hosted {
 void hosted_kick(struct hosted_thread *thread);
 
 /* The host's side. */
-void hosted_thread_start(struct hosted_thread *thread, void *(*run)(void *), void *argument);
+void hosted_thread_start(struct hosted_thread *thread, const char *name, void *(*run)(void *),
+			 void *argument);
 void hosted_sleep(struct hosted_thread *thread, bool (*has_work)(void *), void *argument);
 void hosted_wake_enclave(void);
 

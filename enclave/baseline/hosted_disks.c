@@ -237,7 +237,7 @@ static int start_ring(struct rt_blk_ring *ring)
 static void start_threads(void)
 {
 	for (unsigned int i = 0; i < disks.thread_count; i++)
-		hosted_thread_start(&disks.threads[i], run_disk, &disks.threads[i]);
+		hosted_thread_start(&disks.threads[i], "disk", run_disk, &disks.threads[i]);
 }
 
 void hosted_disks_prepare(unsigned int threads)

@@ -197,8 +197,8 @@ static int attach(int fd)
 	tap.in = make_ring();
 	tap.out = make_ring();
 	tap.fd = fd;
-	hosted_thread_start(&tap.receiver, run_receiver, NULL);
-	hosted_thread_start(&tap.sender, run_sender, NULL);
+	hosted_thread_start(&tap.receiver, "tap-receiver", run_receiver, NULL);
+	hosted_thread_start(&tap.sender, "tap-sender", run_sender, NULL);
 	return hosted.door_fd;
 }
 

@@ -172,6 +172,10 @@ def test_libos_host_serves_by_its_tap(debian_image: Path, enclaves: Enclaves) ->
         debian_image, "redis-server", *serve, network=enclaves.network(), options=options
     )
     running.until_port(PORT)
+    threads = [
+        task.read_text().strip() for task in Path("/proc", str(running.pid), "task").glob("*/comm")
+    ]
+    assert {"tap-receiver", "tap-sender", "disk"} <= set(threads)
     large = b"x" * 200_000  # more than a frame, both ways
 
     with Redis(running.address) as redis:
