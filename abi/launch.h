@@ -26,6 +26,7 @@
 #define LAUNCH_NET_QUEUES_MAX	8
 #define LAUNCH_MTU_MIN		68		/* IPv6 asks for 1280 */
 #define LAUNCH_MTU_MAX		65535
+#define LAUNCH_PEERS_MAX	256		/* of WireGuard */
 #define LAUNCH_HOSTNAME_MAX	64		/* __NEW_UTS_LEN */
 #define LAUNCH_CERTIFICATE_MAX	8192
 #define LAUNCH_SEALED_MAX	(256 << 10)	/* a sealed configuration */
@@ -54,12 +55,17 @@
 	X(nvme, MANY, "DEVICE:CONTAINER:rw|ro:ADDRESS", "an NVMe controller, opened by VFIO (two descriptors), with its PCI address; its disks are nvmeXnY in order") \
 	X(root, ONCE, "DEV:FSTYPE:rw|ro", "the disk (vda) that becomes / and its file system: ext4, or sealed for a sealed image") \
 	X(mount, MANY, "DEV:PATH:FSTYPE:rw|ro", "one more disk (vdb, or nvme0n1: controller 0, namespace 1), or DEV=none for tmpfs and its kin, on an absolute path") \
+	X(data_device, MANY, "NAME:DEV", "the disk that is the data disk of this name") \
+	X(data, MANY, "NAME:open|format:PATH", "mount a data disk there, encrypted with the owner's key data-NAME; format: it is new") \
 	X(net, MAYBE, "tap|virtio-user|vhost:FD:MAC:MTU[:server]", "the device behind eth0: a tap, or vhost-user's front or back end on a Unix socket, which listens (server) or is connected; without it there is only lo") \
 	X(net_queue, MANY, "FD", "one more queue of the tap: a descriptor of the same tap, which has IFF_MULTI_QUEUE") \
 	X(net_without, MANY, "csum|tso|lro|gso|gro|zerocopy", "an offload that eth0 does without, to measure what it is worth") \
 	X(addr, MANY, "ADDRESS/PREFIX", "address of eth0, IPv4 or IPv6") \
 	X(gateway, MANY, "ADDRESS", "default route, IPv4 or IPv6") \
 	X(dns, MANY, "ADDRESS", "name server for /etc/resolv.conf; none: the image's file stays") \
+	X(wireguard, MAYBE, "PORT:MTU:only|open", "a tunnel, wg0, on this UDP port of eth0; only: nothing else passes eth0") \
+	X(wireguard_addr, MANY, "ADDRESS/PREFIX", "address of wg0, IPv4 or IPv6") \
+	X(wireguard_peer, MANY, "KEY,SECONDS,ENDPOINT,PRESHARED,ADDRESS/PREFIX[,...]", "a peer: public key in base64, keep-alive (0: off), ADDRESS:PORT, name of the preshared key (-: none, both), its networks") \
 	X(hostname, MAYBE, "NAME", "host name; default rkt-io") \
 	X(sysctl, MANY, "NAME=VALUE", "one setting below /proc/sys, dots or slashes between its parts") \
 	X(cwd, MAYBE, "PATH", "the program's directory, absolute; default /") \
@@ -76,6 +82,7 @@
 	X(tree, MAYBE, "PATH", "sync and switchless: the folder on the host with the files of the image") \
 	X(tee, MAYBE, "process|snp|tdx", "who vouches for this enclave to a key broker; default process: nobody") \
 	X(insecure_no_lockdown, MAYBE, "0|1", "1: no seccomp filter, and gdb and perf may attach") \
+	X(insecure_block_log, MAYBE, "FD", "tests: a file that every write and flush of the disks is copied to") \
 	X(insecure_trap, MAYBE, "hostcall", "tests: after the lock-down, make a host call that it forbids") \
 	X(insecure_tsm, MAYBE, "PATH", "tests: what stands for the host's /sys/kernel/config/tsm/report")
 

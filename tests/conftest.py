@@ -50,6 +50,8 @@ PROGRAMS = {
     "systemd-dissect": "systemd-container",
     "veritysetup": "cryptsetup-bin",
     "strace": "strace",
+    "wg": "wireguard-tools",
+    "wireguard-go": "wireguard-go",
     "wrk": "wrk",
 }
 

@@ -46,7 +46,7 @@ static int want(struct plan *plan, const char *resources, const char *kind, cons
 
 static int want_all(struct plan *plan, const char *resources, const json_t *configuration)
 {
-	const json_t *disk;
+	const json_t *disk, *peer;
 	size_t i;
 	int err = 0;
 
@@ -61,6 +61,12 @@ static int want_all(struct plan *plan, const char *resources, const json_t *conf
 	}
 	if (!err && json_object_get(configuration, "wireguard"))
 		err = want(plan, resources, "wireguard", "");
+	json_array_foreach(json_object_get(json_object_get(configuration, "wireguard"), "peer"), i, peer) {
+		const char *preshared = json_string_value(json_object_get(peer, "preshared-key"));
+
+		if (!err && preshared)
+			err = want(plan, resources, "", preshared);
+	}
 	return err;
 }
 

@@ -5,6 +5,7 @@
  * disks that are files, blk_vhost.c for those with back ends.
  */
 #include "blk.h"
+#include "blk_log.h"
 #include "blk_vhost.h"
 
 struct rt_blk rt_blk;
@@ -12,6 +13,7 @@ struct rt_blk rt_blk;
 void rt_blk_request_finish(struct rt_blk_outbox *out,
 			   struct rt_blk_request *request, int result)
 {
+	rt_blk_log(RT_BLK_LOG_END, request);
 	request->result = result;
 	request->next = NULL;
 	*out->done_last = request;
@@ -114,6 +116,7 @@ void rt_blk_stats_read(struct rt_blk_stats *ret)
 
 int rt_blk_queue(unsigned int ring, struct rt_blk_request *request)
 {
+	rt_blk_log(RT_BLK_LOG_BEGIN, request);
 	return is_file(ring) ? rt_blk_ring_queue(&rt_blk.rings[ring], request) :
 			       rt_blk_vhost_queue(vhost_queue(ring), request);
 }

@@ -6,8 +6,10 @@
  */
 #include "init.h"
 #include "init_config.h"
+#include "init_data.h"
 #include "init_keys.h"
 #include "init_sys.h"
+#include "init_wireguard.h"
 
 #include <asm/errno.h>
 #include <asm/signal.h>
@@ -98,6 +100,7 @@ void finish(int status)
 {
 	keys_close();
 	kill_all();
+	data_unmount();
 	unmount_all();
 	sealed_close();
 	machine_end(status);
@@ -117,10 +120,13 @@ void init_main(void)
 	if (config_document())
 		net_all();	/* the key broker is asked over it */
 	keys_open();
+	data_open();
 	mount_all();
+	data_mount();
 	setting_all();
 	if (!config_document())
 		net_all();
+	wireguard_all();
 	keys_close();	/* nobody takes one any more */
 	program = spawn_program();
 	tty = record_get("tty");

@@ -48,6 +48,8 @@ void record_replace(const char *start, size_t len);
 /* init_mount.c: from the initramfs to the image's root. */
 void mount_devices(void);
 void mount_all(void);
+/* Make what is missing of @path; a read-only root may not let us. */
+void make_directories(const char *path);
 void unmount_all(void);
 
 /* init_sealed.c: mount the sealed image on @target, or stop; may it be written to? */
@@ -72,6 +74,8 @@ void net_all(void);
 
 /* init_setting.c: sysctls, host name, name servers, limits. */
 void setting_all(void);
+/* Our line names a check that failed; the kernel's would come beside it. */
+void kernel_messages(bool shown);
 /* Write @value to the file; -errno. */
 int setting_write(const char *path, const char *value);
 

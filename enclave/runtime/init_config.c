@@ -153,10 +153,9 @@ static void check_keys(const char *document)
 /* Nothing that the owner asked for is left out silently. */
 static void check_supported(const char *document)
 {
-	if (json_count(json_get(document, "data")))
-		fail("configuration: [[data]]: this enclave can't open data disks yet");
-	if (json_get(document, "wireguard"))
-		fail("configuration: [wireguard]: this enclave can't set up a tunnel yet");
+	for (const char *i = json_first(json_get(document, "data")); i; i = json_next(i))
+		if (json_bool(json_get(i, "freshness")) != 0)
+			fail("configuration: data.freshness: this enclave can't check it yet");
 }
 
 /* ---- The new record ---- */
@@ -216,6 +215,86 @@ static void put_map(const char *key, const char *map, bool host_may)
 	}
 }
 
+/* A list as one value, its items behind commas. */
+static void put_joined(const char *list, const char *what)
+{
+	for (const char *i = json_first(list); i; i = json_next(i)) {
+		put(",");
+		put_value(i, what);
+	}
+}
+
+static void put_optional(const char *value, const char *what)
+{
+	if (value)
+		put_value(value, what);
+	else
+		put("-");
+}
+
+static void put_number(const char *value, const char *what)
+{
+	char digits[24];
+
+	if (json_number(value) < 0)
+		fail("configuration: ", what, " is malformed");
+	put(number_text(json_number(value), digits));
+}
+
+static void put_peer(const char *peer)
+{
+	const char *endpoint = json_get(peer, "endpoint");
+	const char *preshared = json_get(peer, "preshared-key");
+
+	if (json_count(peer) != 3u + !!endpoint + !!preshared)
+		fail("configuration: a WireGuard peer has a key that this enclave does not know");
+	put("wireguard_peer=");
+	put_value(json_get(peer, "public-key"), "a peer's public-key");
+	put(",");
+	put_number(json_get(peer, "keep-alive"), "a peer's keep-alive");
+	put(",");
+	put_optional(endpoint, "a peer's endpoint");
+	put(",");
+	put_optional(preshared, "a peer's preshared-key");
+	put_joined(json_get(peer, "allowed-ips"), "a peer's allowed-ips");
+	put_end();
+}
+
+static void put_data(const char *list)
+{
+	for (const char *i = json_first(list); i; i = json_next(i)) {
+		const char *format = json_get(i, "format");
+
+		/* Written only where it is true. */
+		if (json_count(i) != 3u + !!format || (format && json_bool(format) != 1))
+			fail("configuration: [[data]] is malformed");
+		put("data=");
+		put_value(json_get(i, "name"), "data.name");
+		put(format ? ":format:" : ":open:");
+		put_value(json_get(i, "mount"), "data.mount");
+		put_end();
+	}
+}
+
+static void put_wireguard(const char *tunnel)
+{
+	int only = json_bool(json_get(tunnel, "only"));
+
+	if (!tunnel)
+		return;
+	if (json_count(tunnel) != 5 || only < 0)
+		fail("configuration: [wireguard] is malformed");
+	put("wireguard=");
+	put_number(json_get(tunnel, "listen-port"), "wireguard.listen-port");
+	put(":");
+	put_number(json_get(tunnel, "mtu"), "wireguard.mtu");
+	put(only ? ":only" : ":open");
+	put_end();
+	put_list("wireguard_addr", json_get(tunnel, "addresses"));
+	for (const char *i = json_first(json_get(tunnel, "peer")); i; i = json_next(i))
+		put_peer(i);
+}
+
 static void put_document(const char *document)
 {
 	const char *network = json_get(document, "network");
@@ -229,6 +308,8 @@ static void put_document(const char *document)
 	put_list("addr", json_get(network, "addresses"));
 	put_list("gateway", json_get(network, "gateways"));
 	put_list("dns", json_get(network, "dns"));
+	put_data(json_get(document, "data"));
+	put_wireguard(json_get(document, "wireguard"));
 	if (network && !record_get("net"))
 		fail("configuration: it asks for a network and the host gives none;"
 		     " start with --net");

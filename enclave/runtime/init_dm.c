@@ -2,6 +2,7 @@
 /* Device-mapper by its ioctls. */
 #include "init.h"
 #include "init_dm.h"
+#include "init_keys.h"
 #include "init_sys.h"
 
 #include <asm/errno.h>
@@ -42,13 +43,17 @@ static int load(int control, struct request *r, const char *name,
 		const char *target, unsigned long sectors, const char *table,
 		bool readonly)
 {
+	int err;
+
 	request_begin(r, name, readonly ? DM_READONLY_FLAG : 0);
 	r->header.target_count = 1;
 	r->target.length = sectors;
 	text_append(r->target.target_type, sizeof(r->target.target_type), target);
 	if (!text_append(r->table, sizeof(r->table), table))
 		return -E2BIG;
-	return sys_ioctl(control, DM_TABLE_LOAD, r);
+	err = sys_ioctl(control, DM_TABLE_LOAD, r);
+	keys_wipe(r->table, sizeof(r->table));	/* it may hold one */
+	return err;
 }
 
 int dm_create(const char *name, const char *target, unsigned long sectors,
@@ -104,4 +109,18 @@ void dm_crypt_wipe(const char *name)
 	sys_ioctl(control, DM_TARGET_MSG, &message);
 out_close:
 	sys_close(control);
+}
+
+int dm_remove(const char *name)
+{
+	int control = sys_open("/dev/mapper/control", O_RDWR | O_CLOEXEC, 0);
+	struct request r;
+	int err;
+
+	if (control < 0)
+		return control;
+	request_begin(&r, name, 0);
+	err = sys_ioctl(control, DM_DEV_REMOVE, &r);
+	sys_close(control);
+	return err;
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { DM_PATH_BYTES = 32, DM_TABLE_BYTES = 1024 };
+enum { DM_PATH_BYTES = 32, DM_NAME_BYTES = 48, DM_TABLE_BYTES = 1024 };
 
 /*
  * Make a device @name of @sectors (of 512 bytes) by @target with @table, and
@@ -17,5 +17,8 @@ int dm_create(const char *name, const char *target, unsigned long sectors,
 
 /* Overwrite the key of a "crypt" device, which then reads nothing any more. */
 void dm_crypt_wipe(const char *name);
+
+/* Take a device away again; 0 or -errno. */
+int dm_remove(const char *name);
 
 #endif /* INIT_DM_H */

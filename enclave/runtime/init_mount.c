@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From the initramfs to the image's root, and every other file system. */
 #include "init.h"
+#include "init_data.h"
+#include "init_overlay.h"
 #include "init_sys.h"
 
 #include <asm/errno.h>
@@ -75,7 +77,7 @@ static void mount_request(const struct request *r, const char *path)
 }
 
 /* Make what is missing of @path; a read-only root may not let us. */
-static void make_directories(const char *path)
+void make_directories(const char *path)
 {
 	char part[4096];
 	size_t len = 0;
@@ -197,6 +199,16 @@ void mount_devices(void)
 		fail("cannot mount devtmpfs: ", reason(err));
 }
 
+/* The image stays as it is, and what is written to / goes to a data disk. */
+static void mount_under_data(struct request *root)
+{
+	root->readonly = true;
+	sys_mkdir(OVERLAY_LOWER, 0700);
+	mount_request(root, OVERLAY_LOWER);
+	overlay_mount(NULL, "/root");
+	root->readonly = false;
+}
+
 void mount_all(void)
 {
 	const char *value = record_get("root");
@@ -208,6 +220,8 @@ void mount_all(void)
 	parse_request(value, true, &root);
 	if (text_equal(root.fstype, "sealed"))
 		root.readonly = !sealed_mount("/root");
+	else if (data_has_upper())
+		mount_under_data(&root);
 	else
 		mount_request(&root, "/root");
 

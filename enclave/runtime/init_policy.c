@@ -107,7 +107,8 @@ static bool is_hosts_own(const char *entry)
 {
 	static const char keys[][16] = {
 		"version=", "poll=", "loglevel=", "stats=", "disk=", "root=",
-		"keys=", "tee=", "owner_key=", "sealed_config=", "insecure_", "net_",
+		"data_device=", "keys=", "tee=", "owner_key=", "sealed_config=", "insecure_",
+		"net_",
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

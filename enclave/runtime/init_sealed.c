@@ -6,10 +6,12 @@
  */
 #include "init.h"
 #include "init_config.h"
+#include "init_data.h"
 #include "init_dm.h"
 #include "init_image.h"
 #include "init_json.h"
 #include "init_keys.h"
+#include "init_overlay.h"
 #include "init_sys.h"
 
 #include <asm/errno.h>
@@ -20,19 +22,8 @@
 #define SIGNATURE_KEY "rkt-io:root-signature"
 #define VOLUME_KEY "rkt-io:root"
 #define CRYPT "root"
-#define LOWER "/sealed"
-#define MEMORY "/memory"
 
-enum { SYSLOG_ACTION_CONSOLE_LEVEL = 8, SECTOR = 512 };
-
-/* Our line names the check; the kernel's would come beside it. */
-static void set_messages(const char *level)
-{
-	long n = level ? text_number(level) : 4;
-
-	/* Kernel's own scale begins at 1. */
-	sys3(__NR_syslog, SYSLOG_ACTION_CONSOLE_LEVEL, NULL, n < 1 ? 1 : n);
-}
+enum { SECTOR = 512 };
 
 /* Keys of the kernel, for the ioctls that follow only. */
 static int key_add(const char *type, const char *name, const void *data, size_t size)
@@ -150,41 +141,14 @@ static void mount_image(const char *device, const char *target)
 		     errno_text(-err) ?: "unknown error");
 }
 
-static void mount_memory(const char *bytes)
-{
-	char options[64] = "mode=755,size=";
-	int err;
-
-	text_append(options, sizeof(options), bytes);
-	sys_mkdir(MEMORY, 0700);
-	err = machine_mount("tmpfs", MEMORY, "tmpfs", 0, options);
-	if (!err)
-		err = sys_mkdir(MEMORY "/upper", 0755);
-	if (!err)
-		err = sys_mkdir(MEMORY "/work", 0700);
-	if (err)
-		fail("the memory for writes cannot be mounted: ",
-		     errno_text(-err) ?: "unknown error");
-}
-
-static void mount_overlay(const char *bytes, const char *target)
-{
-	int err;
-
-	mount_memory(bytes);
-	err = machine_mount("overlay", target, "overlay", MS_SILENT,
-			    "lowerdir=" LOWER ",upperdir=" MEMORY "/upper,workdir=" MEMORY "/work");
-	if (err)
-		fail("the memory for writes cannot be laid over the image: ",
-		     errno_text(-err) ?: "unknown error");
-}
-
 /* Returns whether / can be written to. */
 static bool mount_root(const char *device, const char *root, const char *target)
 {
 	char bytes[24];
 
 	if (json_is(json_get(root, "writes"), "refused")) {
+		if (data_has_upper())
+			fail("configuration: root.writes is refused, but a data disk is for /");
 		mount_image(device, target);
 		say("/ is sealed, and writes to it are refused", NULL);
 		return false;
@@ -193,9 +157,13 @@ static bool mount_root(const char *device, const char *root, const char *target)
 	    !json_text(json_get(root, "writes-size"), bytes, sizeof(bytes)) ||
 	    json_number(json_get(root, "writes-size")) < IMAGE_BLOCK)	/* 0: no bound */
 		fail("configuration: root.writes is malformed, or root.writes-size too small");
-	sys_mkdir(LOWER, 0700);
-	mount_image(device, LOWER);
-	mount_overlay(bytes, target);
+	sys_mkdir(OVERLAY_LOWER, 0700);
+	mount_image(device, OVERLAY_LOWER);
+	overlay_mount(bytes, target);
+	if (data_has_upper()) {
+		say("/ is sealed; writes to it go to a data disk", NULL);
+		return true;
+	}
 	say("/ is sealed; writes to it go to private memory, at most ", bytes,
 	    " bytes, and are lost at the end", NULL);
 	return true;
@@ -212,7 +180,7 @@ bool sealed_mount(const char *target)
 	if (!root || !config_fingerprint() || encrypted < 0 ||
 	    !json_text(json_get(root, "hash"), hash, sizeof(hash)))
 		fail("configuration: [root] is malformed");
-	set_messages("1");
+	kernel_messages(false);
 	image_read(hash, config_fingerprint(), &image);
 	open_verity(&image, device);
 	if (encrypted)
@@ -220,7 +188,7 @@ bool sealed_mount(const char *target)
 	else if (image_is_luks(device))
 		fail("configuration: root.encrypted is false, and the image is encrypted");
 	writable = mount_root(device, root, target);
-	set_messages(record_get("loglevel"));
+	kernel_messages(true);
 	return writable;
 }
 

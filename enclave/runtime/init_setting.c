@@ -9,6 +9,8 @@
 #include <linux/mount.h>
 #include <linux/resource.h>
 
+enum { SYSLOG_ACTION_CONSOLE_LEVEL = 8 };
+
 int setting_write(const char *path, const char *value)
 {
 	int fd = sys_open(path, O_WRONLY | O_CLOEXEC, 0);
@@ -121,6 +123,15 @@ static void set_limits(void)
 	const struct rlimit64 files = { .rlim_cur = 1024, .rlim_max = 524288 };
 
 	sys4(__NR_prlimit64, 0, RLIMIT_NOFILE, &files, NULL);
+}
+
+void kernel_messages(bool shown)
+{
+	const char *level = shown ? record_get("loglevel") : "1";
+	long n = level ? text_number(level) : 4;
+
+	/* The kernel's own scale begins at 1. */
+	sys3(__NR_syslog, SYSLOG_ACTION_CONSOLE_LEVEL, NULL, n < 1 ? 1 : n);
 }
 
 void setting_all(void)

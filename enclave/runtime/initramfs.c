@@ -14,6 +14,8 @@
 extern const unsigned char rt_blob_init_start[], rt_blob_init_end[];
 extern const unsigned char rt_blob_keys_start[] __attribute__((weak));
 extern const unsigned char rt_blob_keys_end[] __attribute__((weak));
+extern const unsigned char rt_blob_ext4_start[] __attribute__((weak));
+extern const unsigned char rt_blob_ext4_end[] __attribute__((weak));
 extern const unsigned char rt_blob_libc_start[] __attribute__((weak));
 extern const unsigned char rt_blob_libc_end[] __attribute__((weak));
 
@@ -86,6 +88,9 @@ static void append_all(struct archive *a, const struct rt_launch *launch)
 	if (launch->keys && rt_blob_keys_start)
 		append_entry(a, "rkt-io-keys", S_IFREG | 0700, 0, rt_blob_keys_start,
 			     rt_blob_keys_end - rt_blob_keys_start);
+	if (rt_blob_ext4_start)
+		append_entry(a, "ext4", S_IFREG | 0400, 0, rt_blob_ext4_start,
+			     rt_blob_ext4_end - rt_blob_ext4_start);
 	if (rt_blob_libc_start)
 		append_entry(a, "ld-musl-x86_64.so.1", S_IFREG | 0755, 0,
 			     rt_blob_libc_start,

@@ -118,6 +118,11 @@ static int check_whole(struct rt_launch_check *p, const char *record, size_t len
 						keys[i].name);
 	if ((seen[KEY_addr] || seen[KEY_gateway]) && !seen[KEY_net])
 		return rt_launch_refuse(p, "an address or gateway, but no net");
+	if (seen[KEY_wireguard_peer] > LAUNCH_PEERS_MAX)
+		return rt_launch_refuse(p, "more than %d WireGuard peers", LAUNCH_PEERS_MAX);
+	if ((seen[KEY_wireguard] && !seen[KEY_net]) ||
+	    ((seen[KEY_wireguard_addr] || seen[KEY_wireguard_peer]) && !seen[KEY_wireguard]))
+		return rt_launch_refuse(p, "WireGuard needs wireguard and net");
 	if (check_sealed(p, record, len, seen))
 		return -EINVAL;
 	if (seen[KEY_net_queue] && p->launch->net.kind != RT_NET_TAP)
@@ -141,6 +146,7 @@ int rt_launch_parse(const char *record, size_t len, struct rt_launch *launch,
 		.poll = RT_POLL_ADAPTIVE,
 		.loglevel = 4,
 		.insecure_keys_fd = -1,
+		.insecure_block_log_fd = -1,
 		.io_threads = 1,
 		.record = record,
 		.record_bytes = len,

@@ -53,6 +53,7 @@ struct rt_launch {
 	uint64_t world_switch_cycles;
 	unsigned int io_threads;
 	const char *tree;	/* sync, switchless: the image's files on the host */
+	int insecure_block_log_fd;	/* -1: none */
 	const char *insecure_trap;	/* NULL, or "hostcall" */
 
 	/* A sealed image's: see sealed.c. */

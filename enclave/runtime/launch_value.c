@@ -477,6 +477,11 @@ int rt_launch_insecure_no_lockdown(struct rt_launch_check *p, const char *value)
 	return parse_flag(p, value, &p->launch->insecure_no_lockdown);
 }
 
+int rt_launch_insecure_block_log(struct rt_launch_check *p, const char *value)
+{
+	return parse_fd(p, value, &p->launch->insecure_block_log_fd);
+}
+
 int rt_launch_insecure_trap(struct rt_launch_check *p, const char *value)
 {
 	if (strcmp(value, "hostcall"))

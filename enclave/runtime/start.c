@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <unistd.h>
 
 #include "../baseline/baseline.h"
 #include "blk.h"
+#include "blk_log.h"
 #include "console.h"
 #include "eal.h"
 #include "initramfs.h"
@@ -88,6 +90,19 @@ static void describe(const struct rt_launch *launch)
 		 launch->loglevel, launch->sealed_config ? " dm_verity.require_signatures=1" : "");
 }
 
+static void start_block_log(int fd)
+{
+	struct stat st;
+	void *shared;
+
+	if (fstat(fd, &st))
+		rt_fail("the disks' log: %s", strerror(errno));
+	shared = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED)
+		rt_fail("the disks' log can't be shared: %s", strerror(errno));
+	rt_blk_log_into(shared, st.st_size);
+}
+
 static void start_devices(const struct rt_launch *launch)
 {
 	char error[256];
@@ -95,6 +110,8 @@ static void start_devices(const struct rt_launch *launch)
 	if (launch->disk_count &&
 	    rt_blk_start(launch->disks, launch->disk_count, launch->cpus, error, sizeof(error)))
 		rt_fail("%s", error);
+	if (launch->insecure_block_log_fd >= 0)
+		start_block_log(launch->insecure_block_log_fd);
 	if (launch->nvme_count &&
 	    rt_nvme_start(launch->nvme, launch->nvme_count, launch->cpus, error, sizeof(error)))
 		rt_fail("%s", error);

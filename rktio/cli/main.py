@@ -45,6 +45,7 @@ COMMANDS = (
     Command("doctor", "rktio.cli.doctor:main", "what this machine has and lacks"),
     Command("devices", "rktio.cli.devices:main", "which devices an enclave can drive itself"),
     Command("keys", "rktio.cli.keys:main", "give keys to enclaves that prove themselves"),
+    Command("wireguard", "rktio.cli.wireguard:main", "make the keys of a WireGuard tunnel"),
     Command("surface", "rktio.cli.surface:main", "every call that an enclave can make to its host"),
     Command("bench", "rktio.bench.cli:main", "measure the library OS against native"),
 )
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """Return the help text."""
     lines = ["usage: rkt-io COMMAND [ARGS...]", "       rkt-io --version", ""]
-    lines += [f"  {command.name:8} {command.description}" for command in COMMANDS]
+    lines += [f"  {command.name:9} {command.description}" for command in COMMANDS]
     lines += ["", "rkt-io COMMAND --help tells more.", ""]
     return "\n".join(lines)
 

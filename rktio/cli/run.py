@@ -118,6 +118,12 @@ def _add_disks(root: Parser) -> None:
         metavar="FILE[,ro][,buffered][,mount=/PATH]|nvme:ADDRESS[,ns=1][,ro][,mount=/PATH]",
         help="one more disk: vdb, vdc, ...; FILE may be vhost-user:SOCKET",
     )
+    add(
+        "--data",
+        action="append",
+        metavar="NAME=FILE[,size=SIZE][,mount=/PATH]",
+        help="a disk that only the enclave can read: /data/NAME",
+    )
     add("--tmpfs", action="append", metavar="/PATH", help="mount a file system in memory")
 
 
@@ -209,6 +215,9 @@ def options_from(args: Namespace) -> RunOptions:
     env = settings.pop("env", {})
     sysctl = settings.pop("sysctl", {})
     sealed = settings.pop("sealed", {}) | _sealed_flags(args)
+    if list(sealed) == ["insecure_key_file"]:  # for a data disk or a tunnel of a plain image
+        settings |= sealed
+        sealed = {}
     settings |= _plain_flags(args) | _words(args.words, sealed=bool(sealed))
     if sealed:
         settings["sealed"] = _sealed(sealed)
@@ -241,6 +250,10 @@ def _plain_flags(args: Namespace) -> dict[str, Any]:
         nvme = [text for text in args.disk if text.startswith(NVME_PREFIX)]
         found["nvme"] = tuple(map(NvmeDisk.parse, nvme))
         found["disks"] = tuple(Disk.parse(text) for text in args.disk if text not in nvme)
+    if args.data is not None:
+        from rktio.host.data import DataDisk
+
+        found["data"] = tuple(map(DataDisk.parse, args.data))
     if args.tmpfs is not None:
         found["tmpfs"] = tuple(args.tmpfs)
     return found

@@ -96,6 +96,13 @@ class Table:
                 raise self.wrong(f"{key}.{name}", "a string or an integer")
         return {name: str(item) for name, item in value.items()}
 
+    def names(self, key: str) -> list[str]:
+        """Return the keys of a sub-table, which are free."""
+        value = self._data.get(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(key, "a table")
+        return list(value)
+
     def table(self, key: str, known: Collection[str]) -> Table | None:
         """Return a sub-table that may hold only the `known` keys."""
         value = self._data.get(key)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rktio.common.errors import RktioError
 from rktio.common.toml import Table, read_toml
@@ -18,6 +18,9 @@ from rktio.host.options import (
     parse_size,
 )
 
+if TYPE_CHECKING:
+    from rktio.host.data import DataDisk
+
 KEYS = (
     "image",
     "program",
@@ -27,8 +30,10 @@ KEYS = (
     "read-only",
     "buffered",
     "disk",
+    "data",
     "tmpfs",
     "net",
+    "wireguard",
     "env",
     "cwd",
     "hostname",
@@ -81,6 +86,13 @@ def read_config(path: Path) -> dict[str, Any]:
         "stats": file.boolean("stats"),
         "log_level": file.integer("log-level"),
     }
+    if "data" in file:
+        found["data"] = _data(file, folder)
+    if "wireguard" in file:
+        # Here and not above: most runs have no tunnel.
+        from rktio.common.wireguard import WIREGUARD_KEYS, WireGuard
+
+        found["wireguard"] = WireGuard.of(file.table("wireguard", WIREGUARD_KEYS))
     net = file.table("net", NET_KEYS)
     if net is not None:
         found["net"] = _net(net)
@@ -189,6 +201,25 @@ def _disk(table: Table, folder: Path) -> Disk:
         table.boolean("buffered") or False,
         back_end is not None,
     )
+
+
+def _data(file: Table, folder: Path) -> tuple[DataDisk, ...]:
+    """Read [data.NAME] with file, size and mount."""
+    from rktio.host.data import DataDisk
+
+    names = file.names("data")
+    all_disks = file.table("data", names)
+    assert all_disks is not None
+    found = []
+    for name in names:
+        table = all_disks.table(name, ("file", "size", "mount"))
+        path = table.string("file") if table else None
+        if table is None or not path:
+            raise file.wrong(f"data.{name}.file", "the path of its file")
+        size = table.string("size")
+        size_bytes = None if size is None else parse_size(size)
+        found.append(DataDisk(name, folder / path, size_bytes, table.string("mount") or ""))
+    return tuple(found)
 
 
 def _net(table: Table) -> dict[str, Any]:

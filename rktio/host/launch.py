@@ -82,10 +82,7 @@ def prepared(
         if check_image is not None and owner is None:
             check_image(options)
         nvme = _opened_nvme(options, stack)
-        if not options.io.on_host_kernel:
-            net, notes = _opened_net(options.net, options.cpus, stack)
-        else:
-            net, notes = None, ()
+        net, notes = (None, ()) if options.io.on_host_kernel else _opened_net(options, stack)
         key_file = _opened_key_file(options, stack)
         record = LaunchRecord(options, opened, net, tty, owner, key_file, nvme).memfd()
         stack.callback(os.close, record)
@@ -110,11 +107,12 @@ def _attestable(sealed: SealedOptions) -> SealedOptions:
 
 
 def _opened_key_file(options: RunOptions, stack: ExitStack) -> int | None:
-    if options.sealed is None or options.sealed.insecure_key_file is None:
+    path = options.insecure_key_file if options.sealed is None else options.sealed.insecure_key_file
+    if path is None:
         return None
     from rktio.host.sealed import open_key_file
 
-    fd = open_key_file(options.sealed.insecure_key_file)
+    fd = open_key_file(path)
     stack.callback(os.close, fd)
     return fd
 
@@ -125,6 +123,14 @@ def _opened_disks(options: RunOptions, stack: ExitStack) -> Iterator[OpenDisk]:
         opened = _opened_disk(disk, options.cpus)
         stack.callback(os.close, opened.fd)
         yield opened
+    for each in options.data:
+        # Here and not above: most runs have no data disk.
+        from rktio.host import data
+
+        blank = data.make_room(each)
+        opened = disks.open_disk(each.path, read_only=False, buffered=False)
+        stack.callback(os.close, opened.fd)
+        yield replace(opened, blank=blank)
 
 
 def _opened_disk(disk: Disk, cpus: int) -> OpenDisk:
@@ -143,9 +149,8 @@ def _opened_nvme(options: RunOptions, stack: ExitStack) -> tuple[OpenNvme, ...]:
     return tuple(open_controllers(options.nvme, stack))
 
 
-def _opened_net(
-    net: NetOptions, cpus: int, stack: ExitStack
-) -> tuple[OpenNet | None, tuple[str, ...]]:
+def _opened_net(options: RunOptions, stack: ExitStack) -> tuple[OpenNet | None, tuple[str, ...]]:
+    net = options.net
     if net.mode is NetMode.NONE:
         return None, ()
     if net.mode.shares_memory:
@@ -155,9 +160,9 @@ def _opened_net(
 
     plan = addresses.plan(net)
     try:
-        fds = tap.open_tap(net.tap_name, plan, net.queues or min(cpus, QUEUES_MAX))
+        fds = tap.open_tap(net.tap_name, plan, net.queues or min(options.cpus, QUEUES_MAX))
     except tap.TapNotPermittedError as error:
-        if net != NetOptions():
+        if net != NetOptions() or options.wireguard is not None:
             raise
         return None, (f"no network: {error.message}; {error.hint}",)
     for fd in fds:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rktio.common.errors import RktioError
 from rktio.host.baseline import Io, check_io_settings, check_no_library_os
@@ -22,6 +22,10 @@ from rktio.host.net_features import (
     read_words,
 )
 from rktio.host.nvme import CONTROLLERS_MAX, NvmeDisk
+
+if TYPE_CHECKING:
+    from rktio.common.wireguard import WireGuard
+    from rktio.host.data import DataDisk
 
 # Bounds of abi/launch.h; a test compares them.
 MEMORY_UNIT_BYTES = 2 << 20
@@ -246,8 +250,10 @@ class RunOptions:
     buffered: bool = False
     disks: tuple[Disk, ...] = ()
     nvme: tuple[NvmeDisk, ...] = ()
+    data: tuple[DataDisk, ...] = ()
     tmpfs: tuple[str, ...] = ()
     net: NetOptions = field(default_factory=NetOptions)
+    wireguard: WireGuard | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = "/"
     hostname: str | None = None
@@ -262,6 +268,7 @@ class RunOptions:
     world_switch_cycles: int | None = None
     io_threads: int | None = None
     tree: Path | None = None
+    insecure_key_file: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image", Path(self.image))
@@ -270,6 +277,7 @@ class RunOptions:
         object.__setattr__(self, "args", tuple(self.args))
         object.__setattr__(self, "disks", tuple(self.disks))
         object.__setattr__(self, "nvme", tuple(self.nvme))
+        object.__setattr__(self, "data", tuple(self.data))
         object.__setattr__(self, "memory_bytes", whole_memory(self.memory_bytes))
         object.__setattr__(self, "poll", chosen("poll", self.poll, Poll))
         self._check_bounds()
@@ -313,6 +321,10 @@ class RunOptions:
                 f"the sealed configuration names the program, not the host ({self.program})",
                 hint="give only arguments that it allows",
             )
+        if self.sealed is not None and (self.wireguard or self.insecure_key_file):
+            raise RktioError("a sealed image's tunnel and keys are not the host's to say")
+        if self.wireguard is not None and self.net.mode is NetMode.NONE:
+            raise RktioError("wireguard needs a network", hint="leave out --net none")
         if not 1 <= self.cpus <= CPUS_MAX:
             raise RktioError(f"cpus {self.cpus} is not between 1 and {CPUS_MAX}")
         if not 0 <= self.log_level <= LOG_LEVEL_MAX:

@@ -20,6 +20,7 @@ BYTES_MAX = 1 << 20
 
 ROOT_FSTYPE = "ext4"
 SEALED_FSTYPE = "sealed"
+LETTERS = "abcdefghijklmnop"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class OpenDisk:
     read_only: bool
     direct: bool
     vhost_user: bool = False
+    blank: bool = False  # a data disk that was never written to
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ class LaunchRecord:
             yield from self._sealed(self.owner)
         else:
             yield "root", f"vda:{ROOT_FSTYPE}:{_access(self.options.read_only)}"
-        for letter, extra in zip("bcdefghijklmnop", self.options.disks, strict=False):
+        if self.key_file_fd is not None:
+            yield "insecure_keys", str(self.key_file_fd)
+        for letter, extra in zip(LETTERS[1:], self.options.disks, strict=False):
             if extra.mount is not None:
                 access = _access(extra.read_only)
                 yield "mount", f"vd{letter}:{extra.mount}:{ROOT_FSTYPE}:{access}"
@@ -137,6 +141,7 @@ class LaunchRecord:
                 name = f"nvme{number}n{namespace.namespace}"
                 access = _access(namespace.read_only)
                 yield "mount", f"{name}:{namespace.mount}:{ROOT_FSTYPE}:{access}"
+        yield from self._data()
         for path in self.options.tmpfs:
             yield "mount", f"none:{path}:tmpfs:rw"
 
@@ -145,8 +150,14 @@ class LaunchRecord:
         if self.options.sealed is not None and self.options.sealed.keys is not None:
             yield "keys", self.options.sealed.keys
             yield "tee", str(self.options.sealed.tee)
-        if self.key_file_fd is not None:
-            yield "insecure_keys", str(self.key_file_fd)
+
+    def _data(self) -> Iterator[tuple[str, str]]:
+        first = 1 + len(self.options.disks)
+        for number, disk in enumerate(self.options.data, first):
+            mode = "format" if self.disks[number].blank else "open"
+            yield "data_device", f"{disk.name}:vd{LETTERS[number]}"
+            if self.owner is None:  # else where it lies is the owner's to say
+                yield "data", f"{disk.name}:{mode}:{disk.mount}"
 
     def _network(self) -> Iterator[tuple[str, str]]:
         if self.net is None:
@@ -166,6 +177,11 @@ class LaunchRecord:
         ):
             for value in values:
                 yield key, value
+        if self.options.wireguard is not None:
+            # Here and not above: most runs have no tunnel.
+            from rktio.host import wireguard
+
+            yield from wireguard.pairs(self.options.wireguard)
 
     def _program(self) -> Iterator[tuple[str, str]]:
         options = self.options

@@ -17,13 +17,9 @@ from rktio.common.errors import RktioError
 from rktio.common.sizes import parse_size
 from rktio.common.strict_json import canonical
 from rktio.common.toml import Table, read_toml
+from rktio.common.wireguard import WIREGUARD_KEYS, WireGuard
 from rktio.owner.config_keys import KEYS_KEYS, Keys
-from rktio.owner.config_network import (
-    NETWORK_KEYS,
-    WIREGUARD_KEYS,
-    Network,
-    WireGuard,
-)
+from rktio.owner.config_network import NETWORK_KEYS, Network
 
 VERSION = 1
 KEYS = (
@@ -43,7 +39,7 @@ KEYS = (
     "policy",
 )
 ROOT_KEYS = ("image", "hash", "encrypted", "writes", "writes-size")
-DATA_KEYS = ("name", "mount", "freshness")
+DATA_KEYS = ("name", "mount", "freshness", "format")
 LIMIT_KEYS = ("memory-min", "memory-max", "cpus-max")
 POLICY_KEYS = ("host-args", "host-env", "terminal")
 
@@ -82,6 +78,7 @@ class Data:
     name: str
     mount: str
     freshness: bool
+    format: bool = False  # a blank one may be formatted
 
 
 @dataclass(frozen=True)
@@ -185,6 +182,7 @@ class Configuration:
             },
             "data": [
                 {"name": disk.name, "mount": disk.mount, "freshness": disk.freshness}
+                | ({"format": True} if disk.format else {})
                 for disk in self.data
             ],
             "limits": {
@@ -299,9 +297,9 @@ def _data(source: _Source) -> tuple[Data, ...]:
     for table in source.table.tables("data", DATA_KEYS) or []:
         name = source.matching(table, "name", _DISK, "a name of a-z, 0-9 and -", "")
         mount = source.inside(table, "mount", "")
-        if mount == "/":
-            raise table.wrong("mount", "another place than /")
-        found.append(Data(name, mount, bool(table.boolean("freshness"))))
+        found.append(
+            Data(name, mount, bool(table.boolean("freshness")), bool(table.boolean("format")))
+        )
     if len(found) > DISKS_MAX:
         raise RktioError(f"{source.path}: at most {DISKS_MAX} data disks")
     for what in ("name", "mount"):

@@ -41,6 +41,10 @@ class Network:
         return f"fd77:{self.session:x}:{self.number:x}::1"
 
     @property
+    def host6(self) -> str:
+        return f"fd77:{self.session:x}:{self.number:x}::fe"
+
+    @property
     def options(self) -> tuple[str, ...]:
         return ("--net", "tap", "--tap-name", self.tap, "--address", f"{self.address}/24")
 

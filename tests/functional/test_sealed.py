@@ -375,3 +375,64 @@ def test_the_host_decides_nothing_else(
     line = host.refusal(owned, *words)
     assert line.startswith("configuration: ")
     assert named in line
+
+
+# ---- Disks and tunnels that the owner asks for ----
+
+
+def test_a_data_disk_is_formatted_by_the_owners_word_only(host: Host, owned: Owned) -> None:
+    """The host gives the file; whether it is new, the name of its key says."""
+    rest = '[[data]]\nname = "db"\nmount = "/data/db"\n'
+    keys = key_file(host.folder, name="app.keys")
+    config = configure(owned.image, owned.owner, "data", rest=rest)
+    changed = replace(owned, config=config, key_file=keys)
+    words = (f"--data=db={host.folder / 'db.img'},size=160M",)
+    lines = f"root={KEY.secret.hex()}\ndata-db{{}}={bytes(range(64)).hex()}\n"
+
+    keys.write_text(lines.format(""))
+    assert host.refusal(changed, *words).startswith("data disk db: it is blank, where data should")
+    keys.write_text(lines.format("-new"))
+    assert host.output(changed, *words, script="echo kept > /data/db/x; echo done") == "done\n"
+    keys.write_text(lines.format(""))
+    assert host.output(changed, *words, script="cat /data/db/x") == "kept\n"
+    assert "the host gives no file for it; add --data db=FILE" in host.refusal(changed)
+
+
+def test_writes_to_the_root_can_be_kept(host: Host, owned: Owned) -> None:
+    rest = '[[data]]\nname = "db"\nmount = "/"\nformat = true\n'
+    keys = key_file(host.folder, name="app.keys")
+    words = (f"--data=db={host.folder / 'db.img'},size=160M",)
+    config = configure(owned.image, owned.owner, "kept", rest=rest)
+    changed = replace(owned, config=config, key_file=keys)
+    keys.write_text(f"root={KEY.secret.hex()}\ndata-db={bytes(range(64)).hex()}\n")
+    assert host.output(changed, *words, script="echo kept > /etc/x; echo done") == "done\n"
+    assert host.output(changed, *words, script="cat /etc/x") == "kept\n"
+    refused = configure(owned.image, owned.owner, "not", root='writes = "refused"', rest=rest)
+    assert "a data disk is for /" in host.refusal(replace(changed, config=refused), *words)
+
+
+def test_freshness_is_refused_before_it_is_promised(host: Host, owned: Owned) -> None:
+    rest = '[[data]]\nname = "db"\nmount = "/data/db"\nfreshness = true\n'
+    config = configure(owned.image, owned.owner, "fresh", rest=rest)
+    assert "data.freshness" in host.refusal(replace(owned, config=config))
+
+
+@pytest.mark.needs("root", "tun", "ip")
+def test_a_tunnel_is_what_the_owner_says(host: Host, owned: Owned) -> None:
+    rest = (
+        '[network]\naddresses = ["10.251.9.1/24"]\n'
+        '[wireguard]\naddresses = ["10.9.0.1/24"]\nlisten-port = 999\n'
+        '[[wireguard.peer]]\npublic-key = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="\n'
+        'allowed-ips = ["10.9.0.2/32", "10.77.0.0/16"]\nendpoint = "10.251.9.7:1"\n'
+    )
+    keys = key_file(host.folder, name="app.keys")
+    config = configure(owned.image, owned.owner, "tunnel", rest=rest)
+    changed = replace(owned, config=config, key_file=keys)
+    keys.write_text(f"root={KEY.secret.hex()}\nwireguard={bytes(32).hex()}\n")
+    told = host.output(changed, script="cat /proc/net/dev /proc/net/route")
+    assert "wg0" in told
+    assert re.search(r"^wg0\t00004D0A\t", told, re.MULTILINE)
+    keys.write_text(f"root={KEY.secret.hex()}\n")
+    refused = host.run(changed)
+    assert refused.returncode == 125
+    assert "rkt-io: no private key for WireGuard (32 bytes, named wireguard);" in refused.stderr

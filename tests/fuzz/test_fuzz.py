@@ -33,7 +33,7 @@ DPDK_FLAGS = (
 DPDK = tuple(f"-lrte_{name}" for name in ("mbuf", "mempool", "mempool_ring", "eal", "net"))
 
 BLK = (
-    *("blk_calls", "blk_ring", "blk_layout", "blk_sync", "blk_vhost"),
+    *("blk_calls", "blk_ring", "blk_layout", "blk_log", "blk_sync", "blk_vhost"),
     *("blk_vhost_chain", "blk_vhost_config", "blk_vhost_control"),
 )
 LINK = ("virtio_link", "vhost_msg", "vnet_hdr", "dma")

@@ -14,7 +14,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 RUNTIME = CHECKOUT / "enclave" / "runtime"
 
 DATA_PATH = (
-    *("blk_calls.c", "blk_ring.c", "blk_layout.c", "blk_sync.c", "blk_vhost.c"),
+    *("blk_calls.c", "blk_ring.c", "blk_layout.c", "blk_log.c", "blk_sync.c", "blk_vhost.c"),
     *("blk_vhost_chain.c", "blk_vhost_config.c", "blk_vhost_control.c"),
 )
 # As the runtime compiles what is called in kernel context.

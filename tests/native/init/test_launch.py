@@ -22,7 +22,10 @@ ABI = RUNTIME.parents[1] / "abi/launch.h"
 @pytest.fixture(scope="session")
 def report(compiled: Compile) -> Path:
     sources = (
-        *(RUNTIME / f"launch{part}.c" for part in ("", "_value", "_net", "_tee", "_nvme")),
+        *(
+            RUNTIME / f"launch{part}.c"
+            for part in ("", "_value", "_net", "_tee", "_nvme", "_data", "_wireguard")
+        ),
         PROGRAMS / "launch_report.c",
     )
     return compiled("launch_report", *SANITIZE, *sources)
@@ -114,6 +117,18 @@ def test_what_is_not_said_has_a_default(report: Path, disk: int) -> None:
         ("loglevel= 1", "not a number"),
         ("stats=2", "not a number from 0 to 1"),
         ("insecure_no_lockdown=yes", "not a number from 0 to 1"),
+        ("data=DB:open:/data", "is not NAME:open|format:PATH"),
+        ("data=db:make:/data", "is not NAME:open|format:PATH"),
+        ("data=db:open:data", "is not NAME:open|format:PATH"),
+        ("data_device=db:sda", "is not NAME:DEV"),
+        ("data_device=db:vdz", "is not NAME:DEV"),
+        ("wireguard=0:1420:only", "is not PORT:MTU:only|open"),
+        ("wireguard=1:1420:some", "is not PORT:MTU:only|open"),
+        ("wireguard_addr=10.0.0.1", "is not ADDRESS/PREFIX"),
+        ("wireguard_peer=short,0,-,-,10.0.0.0/8", "is not KEY,SECONDS"),
+        (f"wireguard_peer={'x' * 43}=,0,-,,10.0.0.0/8", "is not KEY,SECONDS"),
+        (f"wireguard_peer={'x' * 43}=,0,-,-", "is not KEY,SECONDS"),
+        ("wireguard=1:1420:only", "WireGuard needs wireguard and net"),
         ("insecure_trap=open", "'open' is not hostcall"),
         ("insecure_tsm=relative", "not an absolute path"),
         ("tee=sgx", "none of process, snp, tdx"),
