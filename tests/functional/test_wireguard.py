@@ -138,7 +138,7 @@ def test_nothing_else_leaves_a_closed_wire(tunnel: Tunnel) -> None:
         "frame = b'\\xff' * 6 + b'\\2' * 6 + b'\\x08\\0' + b'plaintext' * 8\n"
         "try: raw.send(frame)\n"
         "except OSError as e: print('raw', e, flush=True)\n"
-        "print('done', flush=True)\n"
+        "print('done', flush=True); time.sleep(999)\n"  # the tap goes with the enclave
     )
     running = tunnel.start("/usr/bin/python3", "-c", speak)
     running.until(network.is_there, "tap")
