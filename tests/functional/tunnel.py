@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import socket
 import subprocess
@@ -107,6 +108,8 @@ class Capture:
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
         self.socket.bind((tap, 0))
+        # A tap that is not up yet is told as an error, once; its frames come as soon as it is.
+        assert self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) in (0, errno.ENETDOWN)
         self.socket.settimeout(0)
 
     def frames(self) -> list[bytes]:
