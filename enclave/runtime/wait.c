@@ -67,18 +67,31 @@ void rt_wait_del(int fd)
  * Once is enough: a descriptor is never in the list twice. Whoever watches must
  * learn of it, be it asleep already.
  */
-void rt_wait_add(int fd)
+static void add_wait(int fd, bool is_event)
 {
 	int now;
 
 	rt_wait_del(fd);
 	lock();
-	if (wait_count < WAIT_FDS_MAX - OWN_FDS_MAX)
+	if (wait_count < WAIT_FDS_MAX - OWN_FDS_MAX) {
+		wait_events |= (unsigned long)is_event << wait_count;
 		wait_fds[wait_count++] = fd;
+	}
 	unlock();
 	now = __atomic_load_n(&watcher, __ATOMIC_SEQ_CST);
 	if (now != NOBODY)
 		rt_kick((unsigned int)now);
+}
+
+void rt_wait_add(int fd)
+{
+	add_wait(fd, false);
+}
+
+/* Whoever is woken by it takes the event away: it would end each sleep to come. */
+void rt_wait_add_event(int fd)
+{
+	add_wait(fd, true);
 }
 
 void rt_wait_add_own(unsigned int cpu, int fd)
@@ -93,18 +106,6 @@ static void add_poll(struct pollfd *host_fds, unsigned int *n, const int *fds, u
 
 	for (i = 0; i < count; i++)
 		host_fds[(*n)++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-}
-
-/* Whoever is woken by it takes the event away: it would end each sleep to come. */
-void rt_wait_add_event(int fd)
-{
-	rt_wait_del(fd);
-	lock();
-	if (wait_count < WAIT_FDS_MAX - OWN_FDS_MAX) {
-		wait_events |= 1UL << wait_count;
-		wait_fds[wait_count++] = fd;
-	}
-	unlock();
 }
 
 static void take_events(const struct pollfd *host_fds, unsigned int count, unsigned long events)
