@@ -226,6 +226,17 @@ static void lie_work(struct work_struct *work)
 	give_up(container_of(work, struct rktio_nvme, lie_work));
 }
 
+/* The admin queue works: let the core identify the controller, and make the I/O queues. */
+static int connect(struct rktio_nvme *nvme)
+{
+	int err;
+
+	if (!nvme_change_ctrl_state(&nvme->ctrl, NVME_CTRL_CONNECTING))
+		return -EBUSY;
+	err = nvme_init_ctrl_finish(&nvme->ctrl, false);
+	return err ? err : create_queues(nvme);
+}
+
 static int restart(struct rktio_nvme *nvme)
 {
 	int err;
@@ -237,12 +248,7 @@ static int restart(struct rktio_nvme *nvme)
 	if (err)
 		return err;
 	nvme_unquiesce_admin_queue(&nvme->ctrl);
-	if (!nvme_change_ctrl_state(&nvme->ctrl, NVME_CTRL_CONNECTING))
-		return -EBUSY;
-	err = nvme_init_ctrl_finish(&nvme->ctrl, false);
-	if (err)
-		return err;
-	err = create_queues(nvme);
+	err = connect(nvme);
 	if (err)
 		return err;
 	nvme_unquiesce_io_queues(&nvme->ctrl);
@@ -398,12 +404,7 @@ static int start(struct rktio_nvme *nvme)
 				       sizeof(struct rktio_nvme_command));
 	if (err)
 		return err;
-	if (!nvme_change_ctrl_state(&nvme->ctrl, NVME_CTRL_CONNECTING))
-		return -EBUSY;
-	err = nvme_init_ctrl_finish(&nvme->ctrl, false);
-	if (err)
-		return err;
-	err = create_queues(nvme);
+	err = connect(nvme);
 	if (err)
 		return err;
 	err = nvme_alloc_io_tag_set(&nvme->ctrl, &nvme->io_tags, &rktio_nvme_io_ops,
