@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -84,6 +85,20 @@ static inline uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static inline void tick_every(long us)
+{
+	struct itimerval interval = { { 0, us }, { 0, us } };
+
+	CHECK(!setitimer(ITIMER_REAL, &interval, NULL));
+}
+
+static inline void alarm_in(long us)
+{
+	struct itimerval once = { { 0, 0 }, { 0, us } };
+
+	CHECK(!setitimer(ITIMER_REAL, &once, NULL));
 }
 
 static inline void on(int sig, void (*handler)(int, siginfo_t *, void *), int flags)

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/select.h>
-#include <sys/time.h>
 
 static volatile int count;
 
@@ -14,20 +13,6 @@ static void counted(int sig, siginfo_t *info, void *context)
 	(void)info;
 	(void)context;
 	count++;
-}
-
-static void tick_every(long us)
-{
-	struct itimerval interval = { { 0, us }, { 0, us } };
-
-	CHECK(!setitimer(ITIMER_REAL, &interval, NULL));
-}
-
-static void alarm_in(long us)
-{
-	struct itimerval once = { { 0, 0 }, { 0, us } };
-
-	CHECK(!setitimer(ITIMER_REAL, &once, NULL));
 }
 
 /* A pipe that gets its byte after several signals. */

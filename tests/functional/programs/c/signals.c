@@ -3,7 +3,6 @@
 #include "check.h"
 #include <pthread.h>
 #include <setjmp.h>
-#include <sys/time.h>
 #include <ucontext.h>
 
 static volatile int count;
@@ -16,20 +15,6 @@ static void counted(int sig, siginfo_t *info, void *context)
 	(void)context;
 	seen = *info;
 	count++;
-}
-
-static void tick_every(long us)
-{
-	struct itimerval interval = { { 0, us }, { 0, us } };
-
-	CHECK(!setitimer(ITIMER_REAL, &interval, NULL));
-}
-
-static void alarm_in(long us)
-{
-	struct itimerval once = { { 0, 0 }, { 0, us } };
-
-	CHECK(!setitimer(ITIMER_REAL, &once, NULL));
 }
 
 static volatile unsigned long regs_seen[16];
