@@ -42,6 +42,23 @@ RX, TX = 0, 1
 PATIENCE_SECONDS = 15.0
 
 
+def connected(path: Path) -> socket.socket:
+    """Connect to an enclave that may not listen yet."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        made = socket.socket(socket.AF_UNIX)
+        made.settimeout(PATIENCE_SECONDS)
+        try:
+            made.connect(str(path))
+        except OSError:
+            made.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return made
+
+
 class Ring:
     """One split virtqueue, as the device sees it."""
 
@@ -58,7 +75,7 @@ class BackEnd:
     """The device's end of the wire; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self.socket = self._connected(path)
+        self.socket = connected(path)
         self.fds: list[int] = []
         self.rings: tuple[Ring, ...] = (Ring(), Ring())
         self.memory: mmap.mmap
@@ -86,22 +103,6 @@ class BackEnd:
         for fd in self.fds:
             os.close(fd)
         self.fds.clear()
-
-    @staticmethod
-    def _connected(path: Path) -> socket.socket:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            made = socket.socket(socket.AF_UNIX)
-            made.settimeout(PATIENCE_SECONDS)
-            try:
-                made.connect(str(path))
-            except OSError:
-                made.close()
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
-            else:
-                return made
 
     # ---- control ----
 

@@ -26,7 +26,6 @@ from tests.functional.vhost_back_end import (
     HEADER,
     NEED_REPLY,
     NUMBER,
-    PATIENCE_SECONDS,
     REGION,
     REPLY_ACK,
     RX,
@@ -43,6 +42,7 @@ from tests.functional.vhost_back_end import (
     USED,
     VERSION,
     VNET,
+    connected,
 )
 
 SET_PROTOCOL_FEATURES, SET_VRING_BASE = 16, 10
@@ -80,9 +80,7 @@ class FrontEnd:
         os.ftruncate(self.fd, BYTES)
         self.memory = mmap.mmap(self.fd, BYTES)
         self.rings = (Ring(RX), Ring(TX))
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE_SECONDS)
-        self._connect(path)
+        self.socket = connected(path)
         if handshake:
             self.agree()
             self.share()
@@ -104,18 +102,6 @@ class FrontEnd:
         self.memory.close()
         for fd in (self.fd, *(fd for ring in self.rings for fd in (ring.kick, ring.call))):
             os.close(fd)
-
-    def _connect(self, path: Path) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                self.socket.connect(str(path))
-            except OSError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.02)
-            else:
-                return
 
     # ---- control ----
 
