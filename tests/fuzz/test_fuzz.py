@@ -74,7 +74,7 @@ def built(target: str, folder: Path) -> Path:
         flags += DPDK_FLAGS
         libraries = DPDK
     if target in ("init", "sealed"):
-        own.append(TARGETS / f"{target}_parsers.c")
+        own += [TARGETS / f"{target}_parsers.c", TARGETS / "init_kernel.c"]
     unhosted = target.startswith("init") or target == "sealed"
     flags += ("-fno-builtin",) if unhosted else ("-D_GNU_SOURCE",)
     output = folder / target

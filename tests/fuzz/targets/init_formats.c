@@ -3,19 +3,11 @@
  * What PID 1 reads of a sealed image before it trusts it: JSON and a signature's
  * DER. Checked text is walked to its end, and every string taken out of it.
  */
-#define memcpy init_memcpy
-#define memmove init_memmove
-#define memset init_memset
-#define memcmp init_memcmp
 #include "init_sys_stub.h"
 
 #include "../../../enclave/runtime/init_text.c"
 #include "../../../enclave/runtime/init_json.c"
 #include "../../../enclave/runtime/init_pkcs7.c"
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
 
 void *malloc(size_t size);
 void free(void *memory);

@@ -5,10 +5,6 @@
  * sysctls. PID 1 trusts the runtime to have checked the record, and must not
  * fall over all the same: what it reads here was not checked.
  */
-#define memcpy init_memcpy
-#define memmove init_memmove
-#define memset init_memset
-#define memcmp init_memcmp
 #include "init_sys_stub.h"
 
 #include "../../../enclave/runtime/init_text.c"
@@ -16,29 +12,6 @@
 #include "../../../enclave/runtime/init_addr.c"
 #include "../../../enclave/runtime/init_mount.c"
 #include "../../../enclave/runtime/init_setting.c"
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
-
-/* init.c */
-long fuzz_kernel_says(long nr);
-
-long sys_any(long nr, ...)
-{
-	return fuzz_kernel_says(nr);
-}
-
-int machine_error_fd(void)
-{
-	return 2;
-}
-
-int machine_mount(const char *source, const char *target, const char *fstype,
-		  unsigned long flags, const char *data)
-{
-	return (int)fuzz_kernel_says(__NR_mount);
-}
 
 /* The name of a namespace stays what the record says. */
 void nvme_find(char *device, size_t size)
